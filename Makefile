@@ -1,0 +1,44 @@
+# `make demo` and `make test` do all of their own set-up on a Debian machine with a Rust
+# toolchain; the other targets are for developers.
+
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# The release binary is copied to nodes whose libc is unknown, so it carries its own. That can
+# only be asked for with --target: proc macros, which are built for the host, can't be static.
+STATIC := -C target-feature=+crt-static -C relocation-model=static
+BINARY := target/release/devgate
+
+.PHONY: build demo test test-deps lint bless bench clean
+
+build:
+	RUSTFLAGS="$(STATIC)" cargo build --release --locked --bin devgate --target $(HOST)
+	mkdir -p $(dir $(BINARY))
+	cp target/$(HOST)/release/devgate $(BINARY).new && mv $(BINARY).new $(BINARY)
+
+demo: build
+	$(BINARY) demo
+
+test: test-deps lint
+	cargo test --locked
+
+# What the tests of real engines run.
+test-deps:
+	@missing=; \
+	command -v runc >/dev/null || missing="$$missing runc"; \
+	command -v podman >/dev/null || missing="$$missing podman"; \
+	test -x /bin/busybox && ldd /bin/busybox >/dev/null 2>&1 && missing="$$missing busybox-static"; \
+	test -x /bin/busybox || missing="$$missing busybox-static"; \
+	if [ -n "$$missing" ]; then \
+	  apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+# Makes the golden files again; look at the diff.
+bless:
+	DEVGATE_BLESS=1 cargo test --locked --test samples
+
+clean:
+	cargo clean

@@ -1,0 +1,132 @@
+//! `devgate check`: runs the program on each request, and asks `decide()` too.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use devgate::bpf;
+use devgate::device::{Access, Request};
+use devgate::hook::Prepared;
+use devgate::policy::{BitDecision, Decision, Origin, Policy, Verdict};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::args::Check;
+use super::config::{is_stdin, prepared};
+use super::{Exit, complain, describe};
+
+/// Most bytes of a file of requests.
+const LIMIT: u64 = 64 << 20;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(rename = "type")]
+    device_type: String,
+    major: u32,
+    minor: u32,
+    access: String,
+    verdict: &'a str,
+    rules: Map<String, Value>,
+}
+
+pub fn run(check: &Check, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    if let Some(file) = &check.requests
+        && is_stdin(file)
+        && is_stdin(&check.rules.config)
+    {
+        complain("--config and --requests can't both be standard input");
+        return Ok(Exit::Usage);
+    }
+    let prepared = prepared(&check.rules)?;
+    let mut requests = check.request.clone();
+    if let Some(file) = &check.requests {
+        requests.extend(read_requests(file)?);
+    }
+    let mut exit = Exit::Success;
+    for request in &requests {
+        let decision = decide(&prepared, request)?;
+        if decision.verdict == Verdict::Deny {
+            exit = Exit::Denied;
+        }
+        match check.json {
+            true => json_line(out, &prepared.policy, request, &decision)?,
+            false => text_line(out, &prepared.policy, request, &decision)?,
+        }
+    }
+    Ok(exit)
+}
+
+fn decide(prepared: &Prepared, request: &Request) -> anyhow::Result<Decision> {
+    let decision = prepared.policy.decide(request);
+    let ran = bpf::run(prepared.verified.program(), request)?;
+    if ran.allowed != (decision.verdict == Verdict::Allow) {
+        bail!("{request}: the policy says {}, its program does not", decision.verdict);
+    }
+    Ok(decision)
+}
+
+fn read_requests(path: &Path) -> anyhow::Result<Vec<Request>> {
+    use std::io::Read;
+    let name = || path.display().to_string();
+    let file: Box<dyn Read> = match is_stdin(path) {
+        true => Box::new(std::io::stdin()),
+        false => {
+            let file = std::fs::File::open(path);
+            Box::new(file.with_context(|| format!("{}: can't be read", name()))?)
+        }
+    };
+    let mut text = String::new();
+    let read = file.take(LIMIT + 1).read_to_string(&mut text);
+    if read.with_context(|| format!("{}: can't be read", name()))? as u64 > LIMIT {
+        bail!("{}: longer than {LIMIT} bytes, the most that is read", name());
+    }
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let parse = |(index, line): (usize, &str)| {
+        line.parse().with_context(|| format!("{}: line {}", name(), index + 1))
+    };
+    lines.map(parse).collect()
+}
+
+/// Text: the verdict, and for each bit the rule that decided it.
+fn text_line(
+    out: &mut Vec<u8>,
+    policy: &Policy,
+    request: &Request,
+    decision: &Decision,
+) -> anyhow::Result<()> {
+    let by = |bit: &BitDecision| {
+        let rule = match bit.rule {
+            Some(index) => describe::origin(policy, index),
+            None => "nothing allows it".to_owned(),
+        };
+        format!("{}: {rule}", bit.bit)
+    };
+    let bits: Vec<String> = decision.relevant(request.access).map(by).collect();
+    writeln!(out, "{:5}  {:20}  {}", decision.verdict, request.to_string(), bits.join(", "))?;
+    Ok(())
+}
+
+fn json_line(
+    out: &mut Vec<u8>,
+    policy: &Policy,
+    request: &Request,
+    decision: &Decision,
+) -> anyhow::Result<()> {
+    let rule = |bit: &BitDecision| match bit.rule.and_then(|index| policy.origin(index)) {
+        Some(Origin::Config(index)) => json!(index),
+        Some(Origin::Base) => json!("base"),
+        None => Value::Null,
+    };
+    let key = |bit: Access| bit.to_string();
+    let line = Line {
+        device_type: request.device_type.to_string(),
+        major: request.major,
+        minor: request.minor,
+        access: request.access.to_string(),
+        verdict: decision.verdict.word(),
+        rules: decision.relevant(request.access).map(|bit| (key(bit.bit), rule(bit))).collect(),
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    writeln!(out)?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! `devgate compile`.
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use devgate::analyze::{analyze, longest_path};
+use devgate::device::DeviceType;
+use devgate::hook::Prepared;
+use devgate::policy::{Number, Origin, Policy, Rule, TypeMatch, Verdict};
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::args::{Compile, CompileFormat};
+use super::{Exit, config, describe};
+
+#[derive(Serialize)]
+struct Report {
+    instructions: usize,
+    longest_path: usize,
+    bytes: String,
+    rules: Vec<MergedRule>,
+}
+
+/// A rule as config.json has it, and where it comes from: its index there, or "base".
+#[derive(Serialize)]
+struct MergedRule {
+    #[serde(flatten)]
+    rule: LinuxDeviceCgroup,
+    origin: Value,
+}
+
+pub fn run(compile: &Compile, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    let prepared = config::prepared(&compile.rules)?;
+    let program = prepared.verified.program();
+    match compile.format {
+        CompileFormat::Raw => out.extend(program.to_bytes()),
+        CompileFormat::Text => {
+            describe::policy(out, &prepared.policy)?;
+            writeln!(out)?;
+            describe::listing(out, program)?;
+        }
+        CompileFormat::Json => {
+            serde_json::to_writer(&mut *out, &report(&prepared)?)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn report(prepared: &Prepared) -> anyhow::Result<Report> {
+    let program = prepared.verified.program();
+    Ok(Report {
+        instructions: program.insns().len(),
+        longest_path: longest_path(program, &analyze(program)?)?,
+        bytes: STANDARD.encode(program.to_bytes()),
+        rules: merged_rules(&prepared.policy)?,
+    })
+}
+
+fn merged_rules(policy: &Policy) -> anyhow::Result<Vec<MergedRule>> {
+    let origin = |index| match policy.origin(index) {
+        Some(Origin::Config(index)) => json!(index),
+        Some(Origin::Base) | None => json!("base"),
+    };
+    let merged = |(index, rule)| Ok(MergedRule { rule: spec_rule(rule)?, origin: origin(index) });
+    policy.rules().iter().enumerate().map(merged).collect()
+}
+
+fn spec_rule(rule: &Rule) -> anyhow::Result<LinuxDeviceCgroup> {
+    let mut builder = LinuxDeviceCgroupBuilder::default()
+        .allow(rule.verdict() == Verdict::Allow)
+        .typ(match rule.device_type() {
+            TypeMatch::Any => LinuxDeviceType::A,
+            TypeMatch::Only(DeviceType::Block) => LinuxDeviceType::B,
+            TypeMatch::Only(DeviceType::Char) => LinuxDeviceType::C,
+        });
+    if let Number::Exactly(major) = rule.major() {
+        builder = builder.major(i64::from(major));
+    }
+    if let Number::Exactly(minor) = rule.minor() {
+        builder = builder.minor(i64::from(minor));
+    }
+    if !rule.access().is_none() {
+        builder = builder.access(rule.access().to_string());
+    }
+    Ok(builder.build()?)
+}

@@ -1,0 +1,42 @@
+//! The rules that `--config` and `--default-devices` name.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use anyhow::Context;
+use devgate::hook::{Prepared, prepare};
+use devgate::oci::{Config, Document, read_config};
+use devgate::policy::Policy;
+
+use super::args::Rules;
+use super::complain;
+
+/// Reads the config, warns of what is odd in it, compiles and proves it.
+pub fn prepared(rules: &Rules) -> anyhow::Result<Prepared> {
+    let config = read(&rules.config)?;
+    let policy = Policy::new(config.rules.clone(), rules.default_devices.into());
+    for warning in warnings(&config, &policy) {
+        complain(&format!("warning: {warning}"));
+    }
+    Ok(prepare(policy)?)
+}
+
+/// What is legal in a config and odd.
+pub fn warnings(config: &Config, policy: &Policy) -> Vec<String> {
+    let unknown = config.unknown.iter().map(|path| format!("{path}: unknown key, passed over"));
+    unknown.chain(policy.warnings().map(|warning| warning.to_string())).collect()
+}
+
+/// Whether a path stands for standard input.
+pub fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn read(path: &Path) -> anyhow::Result<Config> {
+    if is_stdin(path) {
+        return Ok(read_config(io::stdin(), Document::ConfigOnStdin)?);
+    }
+    let file = File::open(path).with_context(|| format!("{}: can't be read", path.display()))?;
+    Ok(read_config(file, Document::File(path.to_owned()))?)
+}

@@ -1,0 +1,79 @@
+//! `devgate hook`.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use devgate::hook::{Enforced, HookError, Log, Record, prepare, run as enforce};
+use devgate::kernel::{NAME_PREFIX, Stale};
+use devgate::oci::{HookInput, OciError, read_hook_input};
+use devgate::policy::Policy;
+
+use super::args::Hook;
+use super::{Exit, complain, config, describe};
+
+pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    let start = Instant::now();
+    // First of all, so that a log which can't be used leaves everything as it was.
+    let log = hook.log.as_ref().map(|path| Log::open(path, hook.log_format.into()));
+    let log = log.transpose()?;
+    let input = read_hook_input(io::stdin().lock());
+    if hook.dry_run {
+        return dry_run(hook, &input?, out);
+    }
+    let (container, warnings) = match &input {
+        Ok(input) => (Some(input.state.id.clone()), warnings(hook, input)),
+        Err(_) => (None, Vec::new()),
+    };
+    for warning in &warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    let outcome = input.map_err(HookError::from).and_then(|i| enforce(&i, hook.options()));
+    if let Some(mut log) = log {
+        let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
+        // The program is attached, or the failure told: a full disk is no reason to go back.
+        if let Err(error) = log.append(&record) {
+            complain(&format!("warning: {:#}", anyhow::Error::new(error)));
+        }
+    }
+    if let Enforced::Skipped { cause } = outcome? {
+        let cause = anyhow::Error::new(cause);
+        complain(&format!("warning: in a user namespace, so devices are not limited: {cause:#}"));
+    }
+    Ok(Exit::Success)
+}
+
+fn warnings(hook: &Hook, input: &HookInput) -> Vec<String> {
+    let policy = Policy::new(input.config.rules.clone(), hook.default_devices.into());
+    config::warnings(&input.config, &policy)
+}
+
+fn dry_run(hook: &Hook, input: &HookInput, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    for warning in warnings(hook, input) {
+        complain(&format!("warning: {warning}"));
+    }
+    let options = hook.options();
+    let policy = Policy::new(input.config.rules.clone(), options.default_devices);
+    let prepared = prepare(policy)?;
+    describe::policy(out, &prepared.policy)?;
+    writeln!(out)?;
+    describe::listing(out, prepared.verified.program())?;
+    writeln!(out)?;
+    plan(out, input.state.pid(), options.stale)?;
+    Ok(Exit::Success)
+}
+
+fn plan(out: &mut Vec<u8>, pid: Result<i32, OciError>, stale: Stale) -> io::Result<()> {
+    let instead = match stale {
+        Stale::All => "in place of every other device program attached to it",
+        Stale::Own => "in place of every other program of devgate's attached to it",
+        Stale::None => "beside what is attached to it",
+    };
+    writeln!(out, "plan (dry run: nothing is looked up or changed):")?;
+    match pid {
+        Ok(pid) => writeln!(out, "  find the cgroup2 directory of process {pid}")?,
+        Err(error) => writeln!(out, "  fail, for there is no process: {error}")?,
+    }
+    writeln!(out, "  refuse the root cgroup, the hook's own and those above that")?;
+    writeln!(out, "  load the program, which is proven to be the policy, as {NAME_PREFIX:?}")?;
+    writeln!(out, "  attach it {instead}")
+}

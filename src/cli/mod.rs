@@ -1,0 +1,102 @@
+//! The command line: arguments, text, JSON and exit codes.
+
+mod args;
+mod by_hand;
+mod check;
+mod compile;
+mod config;
+mod demo;
+mod describe;
+mod hook;
+mod inspect;
+mod table;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Args, Command};
+
+/// Every exit code there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; for `check`: every request is allowed.
+    Success = 0,
+    /// Bad input, or it could not be done.
+    Failure = 1,
+    /// Bad usage.
+    Usage = 2,
+    /// `check`: a request is denied.
+    Denied = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let help = !error.use_stderr();
+            // Nothing is left to be done if the terminal is gone.
+            let _ = error.print();
+            return if help { Exit::Success } else { Exit::Usage }.into();
+        }
+    };
+    let Some(command) = args.command.or_else(hook_on_stdin) else {
+        let _ = Args::command().write_help(&mut io::stderr());
+        return Exit::Usage.into();
+    };
+    let mut out = Vec::new();
+    let outcome = run(command, &mut out);
+    let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
+    match (outcome, written) {
+        (Err(error), _) => {
+            complain(&format!("{error:#}"));
+            Exit::Failure.into()
+        }
+        // A reader who has seen enough is no failure.
+        (Ok(exit), Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => exit.into(),
+        (Ok(_), Err(error)) => {
+            complain(&format!("standard output: {error}"));
+            Exit::Failure.into()
+        }
+        (Ok(exit), Ok(())) => exit.into(),
+    }
+}
+
+/// An engine that was told nothing else calls the hook without arguments.
+fn hook_on_stdin() -> Option<Command> {
+    (!io::stdin().is_terminal()).then(|| Command::Hook(args::Hook::default()))
+}
+
+fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    match command {
+        Command::Hook(hook) => hook::run(&hook, out),
+        Command::Apply(apply) => by_hand::apply(&apply, out),
+        Command::Detach(detach) => by_hand::detach(&detach, out),
+        Command::Inspect(inspect) => inspect::run(&inspect, out),
+        Command::Check(check) => check::run(&check, out),
+        Command::Compile(compile) => compile::run(&compile, out),
+        Command::Demo(demo) => demo::run(&demo, out),
+    }
+}
+
+/// One line on standard error, whatever is in the message: names and paths come from outside.
+fn complain(message: &str) {
+    let mut line = String::from("devgate: ");
+    for c in message.chars() {
+        match c.is_control() {
+            true => line.extend(c.escape_default()),
+            false => line.push(c),
+        }
+    }
+    line.push('\n');
+    // There is nobody else to tell.
+    let _ = io::stderr().write_all(line.as_bytes());
+}

@@ -1,0 +1,374 @@
+//! Segments to nodes: points and bit tests where they are cheap, a balanced tree above them.
+
+use super::MAX_INSNS;
+use super::dag::{Dag, Field, Node, NodeId};
+use super::grants::{Cell, Grants, Minors};
+use super::segments::{Segment, numbers, with_points};
+use crate::device::DeviceType;
+
+/// Numbers that are compared one after the other before another level of the tree is worth it.
+const LONGEST_CHAIN: usize = 4;
+/// Different outcomes that one bit test may tell apart.
+const MOST_BIT_TARGETS: usize = 3;
+/// Above this many segments a function of the minor is cut where its numbers' bits change, so
+/// that functions which are alike in places share these places' nodes.
+const MOST_UNALIGNED: usize = 16;
+
+/// A policy with more points than this (majors times minors, at worst) is only tried with
+/// aligned cuts: without them, their nodes may be as many.
+const MOST_POINTS_UNALIGNED: usize = 100_000;
+
+/// Character devices that every container opens all the time, by major: null, zero and
+/// urandom; tty; pts. Each is weighed as this part of all numbers named.
+const HOT_MAJORS: [(u32, u64); 3] = [(1, 4), (136, 16), (5, 16)];
+
+/// Too many nodes for the kernel's limit, with their number so far.
+pub(super) struct TooManyNodes(pub usize);
+
+/// Which techniques a candidate uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Style {
+    major_bits: bool,
+    minor_bits: bool,
+    /// Whether large functions of the minor are cut at aligned numbers.
+    aligned: bool,
+}
+
+impl Style {
+    /// What is worth trying: setting up a bit test takes two instructions, which a small
+    /// policy may not earn back, and aligned cuts pay only where functions are alike.
+    pub(super) fn candidates(grants: &[Grants; 2]) -> Vec<Style> {
+        let large = grants
+            .iter()
+            .flat_map(|grants| grants.named.values().chain([&grants.any]))
+            .filter(|minors| minors.named.len() > MOST_UNALIGNED)
+            .count();
+        let points: usize = grants.iter().map(Grants::points).sum();
+        let mut styles = Vec::new();
+        for aligned in [true, false] {
+            if (aligned && large < 2) || (!aligned && points > MOST_POINTS_UNALIGNED) {
+                continue;
+            }
+            for (major_bits, minor_bits) in
+                [(false, true), (false, false), (true, true), (true, false)]
+            {
+                styles.push(Style { major_bits, minor_bits, aligned });
+            }
+        }
+        styles
+    }
+
+    fn bits(self, field: Field) -> bool {
+        match field {
+            Field::Major => self.major_bits,
+            Field::Minor => self.minor_bits,
+        }
+    }
+}
+
+/// The node that decides every request of one device type.
+pub(super) fn lower(
+    dag: &mut Dag,
+    grants: &Grants,
+    device_type: DeviceType,
+    style: Style,
+) -> Result<NodeId, TooManyNodes> {
+    let mut lowering = Lowering { dag, style, points: 0 };
+    let any_major = lowering.any_major(&grants.any);
+    let mut majors = Vec::with_capacity(grants.named.len());
+    for (major, minors) in &grants.named {
+        majors.push((*major, lowering.one_major(minors, &grants.any, any_major)?));
+    }
+    let hot = match device_type {
+        DeviceType::Char => HOT_MAJORS.as_slice(),
+        DeviceType::Block => &[],
+    };
+    let segments = with_points(any_major, majors.into_iter());
+    Ok(lowering.tree(Field::Major, &segments, hot))
+}
+
+struct Lowering<'d> {
+    dag: &'d mut Dag,
+    style: Style,
+    /// Numbers looked at so far, a bound on time and memory.
+    points: usize,
+}
+
+impl Lowering<'_> {
+    fn leaf(&mut self, cell: Cell) -> NodeId {
+        self.dag.intern(Node::Leaf(cell.allowed()))
+    }
+
+    /// Majors that no rule names.
+    fn any_major(&mut self, any: &Minors) -> NodeId {
+        let otherwise = self.leaf(any.any);
+        let points: Vec<_> =
+            any.named.iter().map(|(minor, cell)| (*minor, self.leaf(cell.with(any.any)))).collect();
+        self.tree(Field::Minor, &with_points(otherwise, points.into_iter()), &[])
+    }
+
+    /// A major that rules name. Where none of them is for all its minors, it differs from the
+    /// other majors only in some minors, and the node for those does the rest.
+    fn one_major(
+        &mut self,
+        own: &Minors,
+        any: &Minors,
+        any_major: NodeId,
+    ) -> Result<NodeId, TooManyNodes> {
+        let everywhere = any.any.with(own.any);
+        let mut points: Vec<(u32, NodeId)> = Vec::with_capacity(own.named.len());
+        let otherwise = if own.any.is_empty() {
+            for (minor, cell) in &own.named {
+                let others = any.at(*minor).with(any.any);
+                let here = cell.with(others).allowed();
+                if here != others.allowed() {
+                    points.push((*minor, self.dag.intern(Node::Leaf(here))));
+                }
+            }
+            any_major
+        } else {
+            for (minor, cell) in &own.named {
+                let here = cell.with(any.at(*minor)).with(everywhere);
+                points.push((*minor, self.leaf(here)));
+            }
+            for (minor, cell) in &any.named {
+                if !own.named.contains_key(minor) {
+                    points.push((*minor, self.leaf(cell.with(everywhere))));
+                }
+            }
+            points.sort_unstable_by_key(|(minor, _)| *minor);
+            self.leaf(everywhere)
+        };
+        self.points += points.len();
+        // Each node is an instruction or more; many numbers may share few nodes.
+        if self.dag.len() > MAX_INSNS || self.points > 32 * MAX_INSNS {
+            return Err(TooManyNodes(self.dag.len()));
+        }
+        let segments = with_points(otherwise, points.into_iter());
+        Ok(match self.style.aligned {
+            true => self.aligned_tree(&segments),
+            false => self.tree(Field::Minor, &segments, &[]),
+        })
+    }
+
+    /// Cuts at a multiple of the largest power of two that has segments start on both sides.
+    fn aligned_tree(&mut self, segments: &[Segment]) -> NodeId {
+        let [_, first, .., last] = segments else {
+            return self.tree(Field::Minor, segments, &[]);
+        };
+        if segments.len() <= MOST_UNALIGNED {
+            return self.tree(Field::Minor, segments, &[]);
+        }
+        let low_bits = u32::MAX >> (first.start ^ last.start).leading_zeros() >> 1;
+        let at = last.start & !low_bits;
+        let cut = segments.partition_point(|segment| segment.start < at);
+        let below = self.aligned_tree(&segments[..cut]);
+        let mut upper = segments[cut..].to_vec();
+        if upper[0].start != at {
+            upper.insert(0, Segment { start: at, target: segments[cut - 1].target });
+        }
+        let from = self.aligned_tree(&upper);
+        self.dag.intern(Node::Split { field: Field::Minor, at, below, from })
+    }
+
+    fn tree(&mut self, field: Field, segments: &[Segment], hot: &[(u32, u64)]) -> NodeId {
+        let pieces = cut(segments, self.style.bits(field));
+        let nodes: Vec<NodeId> =
+            pieces.iter().map(|piece| self.piece(field, segments, piece, hot)).collect();
+        let weights = weights(segments, &pieces, hot);
+        self.balance(field, segments, &pieces, &nodes, &weights)
+    }
+
+    fn balance(
+        &mut self,
+        field: Field,
+        segments: &[Segment],
+        pieces: &[Piece],
+        nodes: &[NodeId],
+        weights: &[u64],
+    ) -> NodeId {
+        if let [node] = nodes {
+            return *node;
+        }
+        // weights[i] is the sum before piece i: cut where the halves weigh most alike.
+        let (first, last) = (weights[0], weights[nodes.len()]);
+        let middle = (first + last) / 2;
+        let above = weights[1..nodes.len()].partition_point(|sum| *sum <= middle) + 1;
+        let candidates = [above - 1, above].map(|cut| cut.clamp(1, nodes.len() - 1));
+        let [low, high] = candidates;
+        let cut = if weights[low].abs_diff(middle) <= weights[high].abs_diff(middle) {
+            low
+        } else {
+            high
+        };
+        let below = self.balance(field, segments, &pieces[..cut], &nodes[..cut], &weights[..=cut]);
+        let from = self.balance(field, segments, &pieces[cut..], &nodes[cut..], &weights[cut..]);
+        if below == from {
+            return below;
+        }
+        let at = segments[pieces[cut].first].start;
+        self.dag.intern(Node::Split { field, at, below, from })
+    }
+
+    fn piece(
+        &mut self,
+        field: Field,
+        segments: &[Segment],
+        piece: &Piece,
+        hot: &[(u32, u64)],
+    ) -> NodeId {
+        let all = piece.first..piece.end;
+        match piece.kind {
+            Kind::Whole => segments[piece.first].target,
+            Kind::Points { otherwise } => {
+                let mut points: Vec<(u32, NodeId)> = segments[all]
+                    .iter()
+                    .filter(|segment| segment.target != otherwise)
+                    .map(|segment| (segment.start, segment.target))
+                    .collect();
+                // Hot ones first; then those that need no code of their own.
+                points.sort_by_key(|(number, target)| {
+                    let heat = hot.iter().position(|(major, _)| major == number);
+                    let leaf = matches!(self.dag.node(*target), Node::Leaf(_));
+                    (heat.unwrap_or(hot.len()), !leaf)
+                });
+                self.dag.intern(Node::Points { field, points, otherwise })
+            }
+            Kind::Bits { otherwise } => {
+                let mut masks: Vec<(u32, NodeId)> = Vec::new();
+                for index in all {
+                    let target = segments[index].target;
+                    if target == otherwise {
+                        continue;
+                    }
+                    let mask = numbers(segments, index).fold(0, |mask, n| mask | 1 << (n % 32));
+                    match masks.iter_mut().find(|(_, to)| *to == target) {
+                        Some((known, _)) => *known |= mask,
+                        None => masks.push((mask, target)),
+                    }
+                }
+                self.dag.intern(Node::Bits { field, masks, otherwise })
+            }
+        }
+    }
+}
+
+/// Segments `first..end`, decided by one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Piece {
+    first: usize,
+    end: usize,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One segment.
+    Whole,
+    /// Segments of one number each among others that lead to `otherwise`.
+    Points { otherwise: NodeId },
+    /// Segments within 32 numbers.
+    Bits { otherwise: NodeId },
+}
+
+/// The cheapest way to cut all segments into pieces. Costs are in half instructions, as a
+/// segment on its own needs a jump in about every second place.
+fn cut(segments: &[Segment], bits: bool) -> Vec<Piece> {
+    const SPLIT: usize = 2;
+    let count = segments.len();
+    // best[i]: cost of the first i segments, and the piece that ends there.
+    let mut best: Vec<(usize, Option<Piece>)> = vec![(usize::MAX, None); count + 1];
+    best[0] = (0, None);
+    for first in 0..count {
+        let before = best[first].0 + SPLIT;
+        let mut offer = |end: usize, cost: usize, kind| {
+            if before + cost < best[end].0 {
+                best[end] = (before + cost, Some(Piece { first, end, kind }));
+            }
+        };
+        offer(first + 1, 1, Kind::Whole);
+        for otherwise in segments[first..].iter().take(2).map(|segment| segment.target) {
+            for (end, points) in chains(segments, first, otherwise) {
+                offer(end, 2 * points + 2, Kind::Points { otherwise });
+            }
+        }
+        if bits {
+            for (end, targets, otherwise) in windows(segments, first) {
+                offer(end, 2 * targets, Kind::Bits { otherwise });
+            }
+        }
+    }
+    let mut pieces = Vec::new();
+    let mut end = count;
+    while let (_, Some(piece)) = best[end] {
+        pieces.push(piece);
+        end = piece.first;
+    }
+    pieces.reverse();
+    pieces
+}
+
+/// Ends of point pieces that start at `first`, each with its number of points.
+fn chains(
+    segments: &[Segment],
+    first: usize,
+    otherwise: NodeId,
+) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let mut points = 0;
+    (first..segments.len())
+        .map_while(move |index| {
+            if segments[index].target != otherwise {
+                let numbers = numbers(segments, index);
+                if points == LONGEST_CHAIN || numbers.end - numbers.start != 1 {
+                    return None;
+                }
+                points += 1;
+            }
+            Some((index + 1, points))
+        })
+        // One segment is a piece on its own already.
+        .skip(1)
+}
+
+/// Ends of bit pieces that start at `first`, each with its number of targets and the one that
+/// needs no test: the last.
+fn windows(
+    segments: &[Segment],
+    first: usize,
+) -> impl Iterator<Item = (usize, usize, NodeId)> + '_ {
+    let start = u64::from(segments[first].start);
+    let mut targets: Vec<NodeId> = Vec::with_capacity(MOST_BIT_TARGETS);
+    (first..segments.len())
+        .map_while(move |index| {
+            let target = segments[index].target;
+            if numbers(segments, index).end - start > 32 {
+                return None;
+            }
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+            (targets.len() <= MOST_BIT_TARGETS).then_some((index + 1, targets.len(), target))
+        })
+        .skip(2)
+}
+
+/// Running sums of the pieces' weights, beginning with 0.
+fn weights(segments: &[Segment], pieces: &[Piece], hot: &[(u32, u64)]) -> Vec<u64> {
+    let scale = 16;
+    let total = scale * pieces.len() as u64;
+    let mut sum = 0;
+    let mut sums = vec![0];
+    for piece in pieces {
+        let numbers = segments[piece.first].start..=segments[piece.end - 1].start;
+        let own_start =
+            |major| segments[piece.first..piece.end].iter().any(|segment| segment.start == major);
+        let heat: u64 = hot
+            .iter()
+            .filter(|(major, _)| numbers.contains(major) && own_start(*major))
+            .map(|(_, part)| total / part)
+            .sum();
+        sum += scale + heat;
+        sums.push(sum);
+    }
+    sums
+}

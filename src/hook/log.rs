@@ -1,0 +1,241 @@
+//! The hook's own log: engines drop a hook's output, or lose it.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+use thiserror::Error;
+
+use super::{Enforced, HookError};
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// `key=value`.
+    #[default]
+    Text,
+    /// A JSON object.
+    Json,
+}
+
+/// The log can't be used.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// It can't be opened.
+    #[error("log {} can't be opened", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line can't be appended.
+    #[error("log {} can't be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// An open log.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+    path: PathBuf,
+    format: LogFormat,
+}
+
+impl Log {
+    /// Opens the log to append to it, and makes it (mode 0666 less the umask) if need be.
+    ///
+    /// # Errors
+    /// [`LogError::Open`].
+    pub fn open(path: &Path, format: LogFormat) -> Result<Log, LogError> {
+        let path = path.to_owned();
+        match File::options().append(true).create(true).open(&path) {
+            Ok(file) => Ok(Log { file, path, format }),
+            Err(source) => Err(LogError::Open { path, source }),
+        }
+    }
+
+    /// Appends the record as one line, in one write.
+    ///
+    /// # Errors
+    /// [`LogError::Write`].
+    pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
+        let line = match self.format {
+            LogFormat::Text => record.text(),
+            LogFormat::Json => record.json(),
+        };
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|source| LogError::Write { path: self.path.clone(), source })
+    }
+}
+
+/// One run of the hook.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    time: String,
+    result: &'static str,
+    container: Option<String>,
+    cgroup: Option<String>,
+    program: Option<u32>,
+    insns: Option<usize>,
+    detached: Vec<u32>,
+    left: Vec<Left>,
+    warnings: Vec<String>,
+    error: Option<String>,
+    microseconds: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Left {
+    program: u32,
+    reason: String,
+}
+
+impl Record {
+    /// A record of now. `container` is its id, if the state got so far.
+    pub fn new(
+        container: Option<&str>,
+        warnings: &[String],
+        outcome: &Result<Enforced, HookError>,
+        took: Duration,
+    ) -> Record {
+        let mut record = Record {
+            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            result: "failed",
+            container: container.map(str::to_owned),
+            cgroup: None,
+            program: None,
+            insns: None,
+            detached: Vec::new(),
+            left: Vec::new(),
+            warnings: warnings.to_vec(),
+            error: None,
+            microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        };
+        match outcome {
+            Ok(Enforced::Attached { cgroup, outcome, insns }) => {
+                record.result = "attached";
+                record.cgroup = Some(cgroup.display().to_string());
+                record.program = Some(outcome.id.number());
+                record.insns = Some(*insns);
+                record.detached = outcome.detached.iter().map(|id| id.number()).collect();
+                let left = |(id, reason): &(crate::kernel::ProgId, _)| Left {
+                    program: id.number(),
+                    reason: format!("{reason}"),
+                };
+                record.left = outcome.left.iter().map(left).collect();
+            }
+            Ok(Enforced::Skipped { cause }) => {
+                record.result = "skipped";
+                record.error = Some(chain(cause));
+            }
+            Err(error) => record.error = Some(chain(error)),
+        }
+        record
+    }
+
+    fn json(&self) -> String {
+        // A record has nothing that JSON can't say.
+        serde_json::to_string(self).map(|line| line + "\n").unwrap_or_default()
+    }
+
+    fn text(&self) -> String {
+        let mut line = format!("{} devgate {}", self.time, self.result);
+        let mut field = |key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                // Writing to a String can't fail.
+                let _ = write!(line, " {key}={}", quoted(&value));
+            }
+        };
+        field("container", self.container.clone());
+        field("cgroup", self.cgroup.clone());
+        field("program", self.program.map(|id| id.to_string()));
+        field("insns", self.insns.map(|count| count.to_string()));
+        field("detached", self.program.map(|_| ids(&self.detached)));
+        for Left { program, reason } in &self.left {
+            field("left", Some(format!("{program} {reason}")));
+        }
+        for warning in &self.warnings {
+            field("warning", Some(warning.clone()));
+        }
+        field("error", self.error.clone());
+        field("took", Some(format!("{}us", self.microseconds)));
+        line.push('\n');
+        line
+    }
+}
+
+/// Ids with commas between; `-` for none.
+fn ids(ids: &[u32]) -> String {
+    let texts: Vec<String> = ids.iter().map(u32::to_string).collect();
+    if texts.is_empty() { "-".to_owned() } else { texts.join(",") }
+}
+
+/// As it is if it is one word; otherwise in quotes, with control characters escaped: ids and
+/// paths come from outside.
+fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '=');
+    match !value.is_empty() && value.chars().all(plain) {
+        true => value.to_owned(),
+        false => format!("{value:?}"),
+    }
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _ = write!(text, ": {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{LeftReason, Outcome, ProgId};
+
+    fn attached() -> Record {
+        let outcome = Outcome {
+            id: ProgId::new(61),
+            detached: vec![ProgId::new(41), ProgId::new(53)],
+            left: vec![(ProgId::new(7), LeftReason::Link)],
+        };
+        let cgroup = PathBuf::from("/sys/fs/cgroup/a b");
+        let enforced = Ok(Enforced::Attached { cgroup, outcome, insns: 22 });
+        Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
+    }
+
+    #[test]
+    fn text_is_one_line_whatever_the_names() {
+        let text = attached().text();
+        let (_, rest) = text.split_once(' ').unwrap();
+        assert_eq!(
+            rest,
+            "devgate attached container=\"c\\n1\" cgroup=\"/sys/fs/cgroup/a b\" program=61 \
+             insns=22 detached=41,53 left=\"7 is held by a bpf_link\" took=1234us\n"
+        );
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let json = attached().json();
+        assert_eq!(json.lines().count(), 1);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["container"], "c\n1");
+        assert_eq!(value["detached"], serde_json::json!([41, 53]));
+        assert_eq!(value["left"][0]["program"], 7);
+        assert_eq!(value["microseconds"], 1234);
+    }
+}

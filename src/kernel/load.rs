@@ -1,0 +1,132 @@
+//! Loading a program, and why the kernel would not take it.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+use thiserror::Error;
+
+use super::program::{ProgId, Program, ProgramError};
+use super::sys;
+use crate::bpf::Insn;
+use crate::verify::Verified;
+
+/// The names of devgate's programs begin with this.
+pub const NAME_PREFIX: &str = "devgate";
+
+/// The kernel asks for a license; ours is not the GPL, so GPL helpers are out of reach.
+const LICENSE: &CStr = c"Apache-2.0";
+
+/// The verifier's log grows from the first size to the last (the limit before Linux 5.16).
+const FIRST_LOG: usize = 1 << 16;
+const LAST_LOG: usize = (1 << 24) - 1;
+
+/// A program in the kernel. It goes when this and its attachments are gone.
+#[derive(Debug)]
+pub struct Loaded {
+    fd: OwnedFd,
+    id: ProgId,
+}
+
+impl Loaded {
+    /// The kernel's id for it.
+    pub fn id(&self) -> ProgId {
+        self.id
+    }
+}
+
+impl AsFd for Loaded {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Why a program was not loaded.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// No right to load programs: CAP_BPF (or CAP_SYS_ADMIN) in the initial user namespace.
+    #[error("no permission to load a program (CAP_BPF or CAP_SYS_ADMIN is needed)")]
+    Permission(#[source] Errno),
+    /// The verifier refused it.
+    #[error("the kernel refused the program ({errno}): {log}")]
+    Rejected {
+        /// What it answered.
+        errno: Errno,
+        /// The telling lines of the verifier's log.
+        log: String,
+    },
+    /// The program is loaded and can't be described.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+}
+
+/// Loads a proven program under the name `devgate`.
+///
+/// # Errors
+/// [`LoadError::Rejected`] carries what the verifier said.
+pub fn load(verified: &Verified) -> Result<Loaded, LoadError> {
+    load_insns(verified.program().insns())
+}
+
+fn load_insns(insns: &[Insn]) -> Result<Loaded, LoadError> {
+    let fd = match prog_load(insns, None) {
+        // Before Linux 5.11 programs count against RLIMIT_MEMLOCK, which says EPERM too.
+        Err(Errno::EPERM) if raise_memlock() => prog_load(insns, None),
+        outcome => outcome,
+    };
+    let fd = fd.map_err(|errno| match errno {
+        Errno::EPERM => LoadError::Permission(errno),
+        errno => LoadError::Rejected { errno, log: telling_lines(&verifier_log(insns)) },
+    })?;
+    let id = Program::of(fd.as_fd())?.id;
+    Ok(Loaded { fd, id })
+}
+
+fn prog_load(insns: &[Insn], log: Option<&mut [u8]>) -> nix::Result<OwnedFd> {
+    let mut name = [0; 16];
+    for (to, from) in name.iter_mut().zip(NAME_PREFIX.bytes()) {
+        *to = from;
+    }
+    sys::prog_load(insns, LICENSE, name, log)
+}
+
+/// Whether there is more to lock now: without CAP_SYS_RESOURCE the hard limit stays.
+fn raise_memlock() -> bool {
+    let limit = Resource::RLIMIT_MEMLOCK;
+    let Ok((soft, hard)) = getrlimit(limit) else { return false };
+    setrlimit(limit, rlim_t::MAX, rlim_t::MAX).is_ok()
+        || (soft < hard && setrlimit(limit, hard, hard).is_ok())
+}
+
+/// The log of loading the program once more, in a buffer that grows until it fits.
+fn verifier_log(insns: &[Insn]) -> Vec<u8> {
+    let mut size = FIRST_LOG;
+    loop {
+        let mut log = vec![0; size];
+        let outcome = prog_load(insns, Some(&mut log));
+        if !matches!(outcome, Err(Errno::ENOSPC)) || size == LAST_LOG {
+            return log;
+        }
+        size = (size * 4).min(LAST_LOG);
+    }
+}
+
+/// The log's last lines but for its statistics: where the verifier stopped and why.
+fn telling_lines(log: &[u8]) -> String {
+    let text = log.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = String::from_utf8_lossy(text);
+    let statistics = ["processed ", "verification time", "stack depth", "peak_states", "mark_read"];
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !statistics.iter().any(|word| line.starts_with(word)))
+        .collect();
+    match lines.len() {
+        0 => "the verifier said nothing".to_owned(),
+        count => lines[count.saturating_sub(3)..].join("; "),
+    }
+}
+
+#[cfg(test)]
+mod tests;

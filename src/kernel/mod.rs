@@ -1,0 +1,14 @@
+//! bpf(2) on cgroups: load a program, list those of a cgroup, attach one in place of others,
+//! detach by id, describe one by id. All unsafe code of the crate is in `sys`.
+
+mod attach;
+mod load;
+mod program;
+mod query;
+mod retry;
+pub(crate) mod sys;
+
+pub use attach::{AttachError, DirectAttach, LeftReason, Outcome, Stale};
+pub use load::{LoadError, Loaded, NAME_PREFIX, load};
+pub use program::{DetachError, ProgId, Program, ProgramError, detach};
+pub use query::{AttachFlags, Attached, QueryError, query};

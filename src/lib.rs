@@ -1,0 +1,22 @@
+//! devgate makes a container's cgroup v2 device access exactly what its `config.json` says.
+//!
+//! The crate is a pipeline, one module per step:
+//!
+//! ```text
+//! oci -> policy -> compile -> verify -> kernel      (hook: the flow; cli: the tool)
+//!        device    bpf        analyze   cgroup
+//! ```
+
+#![deny(missing_docs)]
+#![deny(unsafe_code)]
+
+pub mod analyze;
+pub mod bpf;
+pub mod cgroup;
+pub mod compile;
+pub mod device;
+pub mod hook;
+pub mod kernel;
+pub mod oci;
+pub mod policy;
+pub mod verify;

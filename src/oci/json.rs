@@ -1,0 +1,182 @@
+//! serde_json with the path of what is wrong.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use super::document::{Document, OciError};
+
+/// The value that `seed` makes of the first JSON value in `bytes`, and how many bytes that
+/// was. The path of a mistake is only looked for once there is one.
+pub(super) fn parse_first<'de, S>(
+    document: &Document,
+    bytes: &'de [u8],
+    seed: S,
+) -> Result<(S::Value, usize), OciError>
+where
+    S: DeserializeSeed<'de> + Copy,
+{
+    let document = || document.clone();
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(OciError::Empty { document: document() });
+    }
+    let mut parser = serde_json::Deserializer::from_slice(bytes);
+    if let Ok(value) = seed.deserialize(&mut parser) {
+        return Ok((value, parser.into_iter::<IgnoredAny>().byte_offset()));
+    }
+    let mut parser = serde_json::Deserializer::from_slice(bytes);
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut parser, &mut track);
+    match seed.deserialize(tracked) {
+        Ok(value) => Ok((value, parser.into_iter::<IgnoredAny>().byte_offset())),
+        Err(error) => Err(locate(document(), &error, track.path().to_string())),
+    }
+}
+
+/// The same for bytes that hold nothing else.
+pub(super) fn parse<'de, S>(
+    document: &Document,
+    bytes: &'de [u8],
+    seed: S,
+) -> Result<S::Value, OciError>
+where
+    S: DeserializeSeed<'de> + Copy,
+{
+    let (value, length) = parse_first(document, bytes, seed)?;
+    let mut rest = serde_json::Deserializer::from_slice(bytes.get(length..).unwrap_or_default());
+    match rest.end() {
+        Ok(()) => Ok(value),
+        Err(_) => Err(OciError::Value {
+            document: document.clone(),
+            path: ".".to_owned(),
+            problem: format!("more follows the first JSON value, which ends at byte {length}"),
+        }),
+    }
+}
+
+fn locate(document: Document, error: &serde_json::Error, path: String) -> OciError {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let place = format!(" at line {line} column {column}");
+    let problem = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+    if error.is_data() {
+        OciError::Value { document, path, problem }
+    } else {
+        OciError::Syntax { document, line, column, problem }
+    }
+}
+
+/// Puts a member's value into its slot. A second value for the same key is an error at the
+/// key's path: parsers differ on which of the two counts.
+pub(super) fn member<'de, A, S>(
+    map: &mut A,
+    slot: &mut Option<S::Value>,
+    seed: S,
+) -> Result<(), A::Error>
+where
+    A: MapAccess<'de>,
+    S: DeserializeSeed<'de>,
+{
+    if slot.is_some() {
+        return map.next_value_seed(Duplicate);
+    }
+    *slot = Some(map.next_value_seed(seed)?);
+    Ok(())
+}
+
+struct Duplicate;
+
+impl<'de> DeserializeSeed<'de> for Duplicate {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, _: D) -> Result<(), D::Error> {
+        Err(D::Error::custom("duplicate key (expected once)"))
+    }
+}
+
+/// The value at a path of keys below here; `None` if one of them is absent or null. Other keys
+/// are passed over.
+pub(super) struct At<'k, S> {
+    pub keys: &'k [&'static str],
+    pub seed: S,
+}
+
+impl<S: Copy> Clone for At<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Copy> Copy for At<'_, S> {}
+
+impl<'de, S: DeserializeSeed<'de> + Copy> DeserializeSeed<'de> for At<'_, S> {
+    type Value = Option<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de> + Copy> Visitor<'de> for At<'_, S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        match self.keys {
+            [] => self.seed.deserialize(deserializer).map(Some),
+            _ => deserializer.deserialize_map(self),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Some((wanted, keys)) = self.keys.split_first() else {
+            return Err(A::Error::custom("an object without keys"));
+        };
+        let mut found: Option<Option<S::Value>> = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == *wanted {
+                member(&mut map, &mut found, At { keys, seed: self.seed })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found.flatten())
+    }
+}
+
+/// A type's own deserialization as a seed.
+pub(super) struct Plain<T>(PhantomData<T>);
+
+impl<T> Plain<T> {
+    pub(super) const fn new() -> Plain<T> {
+        Plain(PhantomData)
+    }
+}
+
+impl<T> Clone for Plain<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Plain<T> {}
+
+impl<'de, T: serde::Deserialize<'de>> DeserializeSeed<'de> for Plain<T> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        T::deserialize(deserializer)
+    }
+}
