@@ -7,7 +7,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC := -C target-feature=+crt-static -C relocation-model=static
 BINARY := target/release/devgate
 
-.PHONY: build demo test test-deps lint bless bench clean
+.PHONY: build demo test test-deps lint bless man bench clean
 
 build:
 	RUSTFLAGS="$(STATIC)" cargo build --release --locked --bin devgate --target $(HOST)
@@ -39,6 +39,10 @@ lint:
 # Makes the golden files again; look at the diff.
 bless:
 	DEVGATE_BLESS=1 cargo test --locked --test samples
+
+# One man page a command, in target/man.
+man: build
+	$(BINARY) man target/man
 
 clean:
 	cargo clean

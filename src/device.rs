@@ -97,6 +97,11 @@ impl Access {
         Access(!self.0 & Access::ALL.0)
     }
 
+    /// The bits of this set that are not in `other`.
+    pub const fn without(self, other: Access) -> Access {
+        Access(self.0 & !other.0)
+    }
+
     /// Whether a request for `wanted` passes where exactly these bits are allowed.
     ///
     /// Every wanted bit has to be allowed; a request for no bit passes where any bit is

@@ -43,6 +43,29 @@ impl Interval {
 pub struct AccessSets(pub(super) u8);
 
 impl AccessSets {
+    /// Those that Linux asks for: none, r, w and rw by opening, m alone by mknod
+    /// (include/linux/device_cgroup.h). A program may answer to the others as it likes.
+    pub const ASKED: AccessSets = AccessSets(1 << 0 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 6);
+
+    /// None of the eight.
+    pub const NONE: AccessSets = AccessSets(0);
+
+    /// Those for which `holds` says so.
+    pub fn matching(holds: impl Fn(Access) -> bool) -> AccessSets {
+        let sets = Access::every().filter(|access| holds(*access));
+        AccessSets(sets.fold(0, |sets, access| sets | 1 << access.kernel_bits()))
+    }
+
+    /// Those in both.
+    pub const fn and(self, other: AccessSets) -> AccessSets {
+        AccessSets(self.0 & other.0)
+    }
+
+    /// The others of the eight.
+    pub const fn complement(self) -> AccessSets {
+        AccessSets(!self.0)
+    }
+
     /// The combinations, by their kernel bits.
     pub fn iter(self) -> impl Iterator<Item = Access> {
         Access::every().filter(move |access| self.contains(*access))

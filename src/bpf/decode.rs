@@ -32,8 +32,8 @@ pub enum InsnProblem {
         /// Immediate field.
         imm: i32,
     },
-    /// A call of a helper, a kernel function or another function of the program.
-    #[error("calls helper {0}")]
+    /// A call of a helper: its number, or what the kernel has made of that in a loaded program.
+    #[error("calls a helper function ({0})")]
     Helper(i32),
     /// A call of another function of the program or of the kernel.
     #[error("calls a function")]

@@ -1,6 +1,6 @@
 //! cgroup2 directories: of a path, of a process, and what devgate must not touch.
 
-mod mountinfo;
+mod place;
 mod process;
 
 pub use process::ProcessError;
@@ -9,11 +9,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 use nix::unistd::{AccessFlags, faccessat};
 use thiserror::Error;
@@ -23,6 +22,8 @@ use thiserror::Error;
 pub struct Cgroup {
     dir: File,
     path: PathBuf,
+    /// Its path in the hierarchy, as /proc/PID/cgroup would have it.
+    name: PathBuf,
 }
 
 /// Why there is no cgroup2 directory.
@@ -79,9 +80,16 @@ pub enum Refusal {
         .0.display()
     )]
     Own(PathBuf),
-    /// devgate's own cgroup can't be told.
-    #[error("the cgroup of this devgate can't be told")]
-    Unknown(#[from] CgroupError),
+    /// It is seen from a cgroup namespace whose root is elsewhere.
+    #[error(
+        "refusing {}: it is outside of this devgate's cgroup namespace, so it may be above its \
+         own cgroup",
+        .0.display()
+    )]
+    Outside(PathBuf),
+    /// It is gone, or devgate's own cgroup can't be told.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
 }
 
 impl Cgroup {
@@ -90,26 +98,9 @@ impl Cgroup {
     /// # Errors
     /// It does not exist, can't be opened, or is no cgroup2 directory.
     pub fn open(path: &Path) -> Result<Cgroup, CgroupError> {
-        let path = path.to_owned();
-        let opened = File::options()
-            .read(true)
-            .custom_flags((OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).bits())
-            .open(&path);
-        match opened {
-            Ok(dir) => Cgroup::of_dir(dir, path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(CgroupError::Missing { path })
-            }
-            Err(source) => Err(CgroupError::Open { path, source }),
-        }
-    }
-
-    fn of_dir(dir: File, path: PathBuf) -> Result<Cgroup, CgroupError> {
-        match fstatfs(&dir) {
-            Ok(stat) if stat.filesystem_type() == CGROUP2_SUPER_MAGIC => Ok(Cgroup { dir, path }),
-            Ok(_) => Err(CgroupError::NotCgroup2 { path }),
-            Err(errno) => Err(CgroupError::Open { path, source: errno.into() }),
-        }
+        let dir = open_dir(path)?;
+        let name = place::name_of(&dir, path)?;
+        Ok(Cgroup { dir, path: path.to_owned(), name })
     }
 
     /// The cgroup2 directory of the process with this id on the host. The answer is of the
@@ -118,8 +109,7 @@ impl Cgroup {
     /// # Errors
     /// There is no such process, it has exited, or no mount shows its cgroup.
     pub fn of_process(pid: i32) -> Result<Cgroup, CgroupError> {
-        let cgroup = process::cgroup2_of(pid)?;
-        mountinfo::open(&cgroup)
+        place::open(process::cgroup2_of(pid)?)
     }
 
     /// Where it was opened.
@@ -132,38 +122,32 @@ impl Cgroup {
     /// # Errors
     /// It can't be opened.
     pub fn parent(&self) -> Result<Option<Cgroup>, CgroupError> {
-        if self.is_root()? {
-            return Ok(None);
-        }
-        let path = self.path.parent().unwrap_or(Path::new("/")).to_owned();
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        match openat(&self.dir, "..", flags, Mode::empty()) {
-            Ok(dir) => match Cgroup::of_dir(File::from(dir), path) {
+        match self.name.parent() {
+            None => Ok(None),
+            Some(above) => match place::open(above.to_owned()) {
                 Ok(parent) => Ok(Some(parent)),
-                // The mount ends here.
-                Err(CgroupError::NotCgroup2 { .. }) => Ok(None),
+                Err(CgroupError::NotMounted { .. }) => Ok(None),
                 Err(error) => Err(error),
             },
-            // A removed cgroup has nothing above it.
-            Err(Errno::ENOENT) => Err(CgroupError::Missing { path: self.path.clone() }),
-            Err(errno) => Err(CgroupError::Open { path, source: errno.into() }),
         }
     }
 
     /// Whether it is the root of the whole hierarchy: the one cgroup without a `cgroup.type`
     /// (cgroup-v2.rst, "Core Interface Files").
     fn is_root(&self) -> Result<bool, CgroupError> {
-        let found =
-            faccessat(&self.dir, "cgroup.type", AccessFlags::F_OK, AtFlags::AT_SYMLINK_NOFOLLOW);
-        match found {
+        match self.has("cgroup.type") {
             Ok(()) => Ok(false),
-            // In a removed cgroup no file is left, but then it has no links either.
-            Err(Errno::ENOENT) if self.metadata()?.nlink() == 0 => {
-                Err(CgroupError::Missing { path: self.path.clone() })
-            }
-            Err(Errno::ENOENT) => Ok(true),
+            // In a removed cgroup no file is left at all.
+            Err(Errno::ENOENT) => match self.has("cgroup.procs") {
+                Ok(()) => Ok(true),
+                Err(_) => Err(CgroupError::Missing { path: self.path.clone() }),
+            },
             Err(errno) => Err(CgroupError::Open { path: self.path.clone(), source: errno.into() }),
         }
+    }
+
+    fn has(&self, file: &str) -> nix::Result<()> {
+        faccessat(&self.dir, file, AccessFlags::F_OK, AtFlags::AT_SYMLINK_NOFOLLOW)
     }
 
     fn metadata(&self) -> Result<std::fs::Metadata, CgroupError> {
@@ -171,8 +155,20 @@ impl Cgroup {
         self.dir.metadata().map_err(|source| CgroupError::Open { path, source })
     }
 
-    fn identity(&self) -> Result<(u64, u64), CgroupError> {
-        self.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
+    /// The kernel's id of the cgroup: the inode number of its directory.
+    ///
+    /// # Errors
+    /// It can't be told.
+    pub fn id(&self) -> Result<u64, CgroupError> {
+        self.metadata().map(|metadata| metadata.ino())
+    }
+
+    /// The outermost cgroup that is seen from here.
+    ///
+    /// # Errors
+    /// No cgroup2 is mounted.
+    pub fn top() -> Result<Cgroup, CgroupError> {
+        place::open(PathBuf::from("/"))
     }
 
     /// Refuses the root cgroup, the caller's own and each above that.
@@ -183,24 +179,29 @@ impl Cgroup {
         if self.is_root()? {
             return Err(Refusal::Root(self.path.clone()));
         }
-        let own = match process::cgroup2_of_self() {
-            Ok(cgroup) => mountinfo::open(&cgroup),
-            Err(error) => Err(error.into()),
-        };
-        let mut next = match own {
-            Ok(own) => Some(own),
-            // What no mount shows is neither this cgroup nor one below it.
-            Err(CgroupError::NotMounted { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let this = self.identity()?;
-        while let Some(cgroup) = next {
-            if cgroup.identity()? == this {
-                return Err(Refusal::Own(self.path.clone()));
-            }
-            next = cgroup.parent()?;
+        if self.name.components().any(|part| part == Component::ParentDir) {
+            return Err(Refusal::Outside(self.path.clone()));
         }
-        Ok(())
+        let own = process::cgroup2_of_self().map_err(CgroupError::from)?;
+        match own.starts_with(&self.name) {
+            true => Err(Refusal::Own(self.path.clone())),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Opens a directory of cgroup2.
+fn open_dir(path: &Path) -> Result<File, CgroupError> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let opened = File::options().read(true).custom_flags(flags.bits()).open(path);
+    let path = || path.to_owned();
+    match opened.and_then(|dir| Ok((fstatfs(&dir)?.filesystem_type(), dir))) {
+        Ok((CGROUP2_SUPER_MAGIC, dir)) => Ok(dir),
+        Ok(_) => Err(CgroupError::NotCgroup2 { path: path() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(CgroupError::Missing { path: path() })
+        }
+        Err(source) => Err(CgroupError::Open { path: path(), source }),
     }
 }
 

@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use thiserror::Error;
 
 use crate::kernel::sys;
+use crate::mounts::read_proc;
 
 /// Why a process's cgroup can't be told.
 #[derive(Debug, Error)]
@@ -59,7 +60,8 @@ pub enum ProcessError {
 /// reader's cgroup namespace.
 pub(super) fn cgroup2_of(pid: i32) -> Result<PathBuf, ProcessError> {
     let pinned = sys::pidfd_open(pid).map_err(|errno| match errno {
-        Errno::ESRCH | Errno::EINVAL => ProcessError::Missing { pid },
+        // The last two: it is the id of a thread.
+        Errno::ESRCH | Errno::EINVAL | Errno::ENOENT => ProcessError::Missing { pid },
         errno => ProcessError::Pin { pid, errno },
     })?;
     let read = read(&format!("/proc/{pid}/cgroup"));
@@ -87,11 +89,10 @@ fn has_exited(pinned: &OwnedFd) -> nix::Result<bool> {
 
 fn read(path: &str) -> Result<PathBuf, ProcessError> {
     let path = path.to_owned();
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(source) => return Err(ProcessError::Read { path, source }),
-    };
-    cgroup2_line(&text).ok_or(ProcessError::NoCgroup2 { path })
+    match read_proc(path.as_ref()) {
+        Ok(text) => cgroup2_line(&text).ok_or(ProcessError::NoCgroup2 { path }),
+        Err(source) => Err(ProcessError::Read { path, source }),
+    }
 }
 
 /// The line of hierarchy 0 without controllers is cgroup2's (cgroups(7)).

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use devgate::device::Request;
 use devgate::hook::{LogFormat, Options, Rootless};
 use devgate::kernel::Stale;
 use devgate::policy::DefaultDevices;
+
+use super::asked::Asked;
+use super::target::Target;
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
 ///
@@ -24,19 +26,51 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// The OCI createRuntime hook: enforce a container's rules on its cgroup
+    #[command(after_help = "Examples:\n\
+\x20 devgate hook --log /var/log/devgate.log < state.json\n\
+\x20 cat state.json config.json | devgate hook --dry-run")]
     Hook(Hook),
     /// Enforce a config.json's rules on a cgroup
+    #[command(after_help = "Example:\n\
+\x20 devgate apply --cgroup /sys/fs/cgroup/x --config config.json")]
     Apply(Apply),
-    /// Show the device programs that are attached to a cgroup
+    /// Show what may be opened in a cgroup, and by which programs
+    #[command(after_help = "Examples:\n\
+\x20 devgate inspect 630b76a2f65f\n\
+\x20 devgate inspect --pid 4711 --rules\n\
+\x20 devgate inspect /sys/fs/cgroup/system.slice/x.service --asm")]
     Inspect(Inspect),
+    /// List every cgroup with a device program of its own
+    #[command(after_help = "Examples:\n\
+\x20 devgate ls\n\
+\x20 devgate ls --cgroup /sys/fs/cgroup/machine.slice --json")]
+    Ls(Ls),
     /// Detach a device program from a cgroup
+    #[command(after_help = "Example:\n\
+\x20 devgate detach --cgroup /sys/fs/cgroup/x --id 53")]
     Detach(Detach),
-    /// Say what a config.json's rules answer to requests
+    /// Say what a config.json's rules, or a cgroup's programs, answer to requests
+    #[command(after_help = "Examples:\n\
+\x20 devgate check --config config.json 'c 1:3 rw' 'b 8:0 r'\n\
+\x20 devgate check --container 630b76a2f65f /dev/fuse:rw\n\
+\x20 devgate check --container 630b76a2f65f --diff --config config.json")]
     Check(Check),
     /// Show the program that a config.json's rules compile to
+    #[command(after_help = "Examples:\n\
+\x20 devgate compile --config config.json\n\
+\x20 devgate compile --config config.json --format raw > program.bin")]
     Compile(Compile),
     /// See it work on a cgroup and a child process of its own
+    #[command(after_help = "Example:\n\
+\x20 devgate demo")]
     Demo(Demo),
+    /// Print a shell's completions
+    #[command(after_help = "Example:\n\
+\x20 devgate completions bash > /etc/bash_completion.d/devgate")]
+    Completions(Completions),
+    /// Write the man pages into a directory
+    #[command(hide = true)]
+    Man(Man),
 }
 
 /// Where the base rules (/dev/null and its like) go
@@ -142,11 +176,7 @@ pub struct Hook {
 
 impl Hook {
     pub fn options(&self) -> Options {
-        Options {
-            default_devices: self.default_devices.into(),
-            stale: self.stale.into(),
-            rootless: self.rootless.into(),
-        }
+        Options { stale: self.stale.into(), rootless: self.rootless.into() }
     }
 }
 
@@ -173,23 +203,22 @@ pub struct Apply {
 }
 
 #[derive(Debug, ClapArgs)]
-#[group(required = true, multiple = false)]
-pub struct Target {
-    /// A cgroup2 directory
-    #[arg(long, value_name = "DIR")]
-    pub cgroup: Option<PathBuf>,
-    /// The cgroup of this process
-    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
-    pub pid: Option<i32>,
-}
-
-#[derive(Debug, ClapArgs)]
 pub struct Inspect {
     #[command(flatten)]
     pub target: Target,
+    /// A process id, a cgroup2 directory, or the beginning of a container's id
+    #[arg(value_name = "WHAT", required_unless_present_any = ["cgroup", "pid", "container"],
+          conflicts_with_all = ["cgroup", "pid", "container"])]
+    pub what: Option<String>,
     /// As one JSON object
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rules")]
     pub json: bool,
+    /// The effective policy alone, as a linux.resources.devices array
+    #[arg(long)]
+    pub rules: bool,
+    /// Each program's instructions too
+    #[arg(long, conflicts_with = "rules")]
+    pub asm: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -203,18 +232,47 @@ pub struct Detach {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(group(clap::ArgGroup::new("against").args(["config", "cgroup", "pid", "container"])
+    .multiple(true).required(true)))]
 pub struct Check {
+    /// The config.json whose rules are asked; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the base rules (/dev/null and its like) go
+    #[arg(long, value_name = "MODE", default_value = "base")]
+    pub default_devices: DefaultDevicesMode,
     #[command(flatten)]
-    pub rules: Rules,
-    /// A JSON object for each request
+    pub target: Target,
+    /// Compare what the cgroup's programs allow with the config; exit 3 if they differ
+    #[arg(long, requires = "config", conflicts_with_all = ["request", "requests"])]
+    pub diff: bool,
+    /// JSON: an object for each request
     #[arg(long)]
     pub json: bool,
     /// Read requests from this file, one a line; - for standard input
     #[arg(long, value_name = "FILE")]
     pub requests: Option<PathBuf>,
-    /// Like 'c 1:3 rw': type, numbers, access (- for none)
-    #[arg(value_name = "REQUEST", required_unless_present = "requests")]
-    pub request: Vec<Request>,
+    /// Like 'c 1:3 rw' (type, numbers, access; - for none), or /dev/null:rw
+    #[arg(value_name = "REQUEST", required_unless_present_any = ["requests", "diff"])]
+    pub request: Vec<Asked>,
+}
+
+impl Check {
+    /// The rules that are asked, if any are.
+    pub fn rules(&self) -> Option<Rules> {
+        let config = self.config.clone()?;
+        Some(Rules { config, default_devices: self.default_devices })
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Ls {
+    /// Only this cgroup2 directory and those below it
+    #[arg(long, value_name = "DIR")]
+    pub cgroup: Option<PathBuf>,
+    /// As a JSON array
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -242,4 +300,16 @@ pub struct Demo {
     /// Be the child: open devices as standard input says
     #[arg(long, hide = true)]
     pub child: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Man {
+    /// The directory, which is made if need be
+    pub dir: PathBuf,
 }

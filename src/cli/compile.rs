@@ -5,15 +5,14 @@ use std::io::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use devgate::analyze::{analyze, longest_path};
-use devgate::device::DeviceType;
 use devgate::hook::Prepared;
-use devgate::policy::{Number, Origin, Policy, Rule, TypeMatch, Verdict};
-use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType};
+use devgate::policy::{Origin, Policy};
+use oci_spec::runtime::LinuxDeviceCgroup;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::{Compile, CompileFormat};
-use super::{Exit, config, describe};
+use super::{Exit, config, describe, spec};
 
 #[derive(Serialize)]
 struct Report {
@@ -64,26 +63,7 @@ fn merged_rules(policy: &Policy) -> anyhow::Result<Vec<MergedRule>> {
         Some(Origin::Config(index)) => json!(index),
         Some(Origin::Base) | None => json!("base"),
     };
-    let merged = |(index, rule)| Ok(MergedRule { rule: spec_rule(rule)?, origin: origin(index) });
+    let merged =
+        |(index, rule)| Ok(MergedRule { rule: spec::device(rule)?, origin: origin(index) });
     policy.rules().iter().enumerate().map(merged).collect()
-}
-
-fn spec_rule(rule: &Rule) -> anyhow::Result<LinuxDeviceCgroup> {
-    let mut builder = LinuxDeviceCgroupBuilder::default()
-        .allow(rule.verdict() == Verdict::Allow)
-        .typ(match rule.device_type() {
-            TypeMatch::Any => LinuxDeviceType::A,
-            TypeMatch::Only(DeviceType::Block) => LinuxDeviceType::B,
-            TypeMatch::Only(DeviceType::Char) => LinuxDeviceType::C,
-        });
-    if let Number::Exactly(major) = rule.major() {
-        builder = builder.major(i64::from(major));
-    }
-    if let Number::Exactly(minor) = rule.minor() {
-        builder = builder.minor(i64::from(minor));
-    }
-    if !rule.access().is_none() {
-        builder = builder.access(rule.access().to_string());
-    }
-    Ok(builder.build()?)
 }

@@ -15,16 +15,16 @@ use super::complain;
 /// Reads the config, warns of what is odd in it, compiles and proves it.
 pub fn prepared(rules: &Rules) -> anyhow::Result<Prepared> {
     let config = read(&rules.config)?;
-    let policy = Policy::new(config.rules.clone(), rules.default_devices.into());
-    for warning in warnings(&config, &policy) {
+    let policy = Policy::new(config.rules, rules.default_devices.into());
+    for warning in warnings(&config.unknown, &policy) {
         complain(&format!("warning: {warning}"));
     }
     Ok(prepare(policy)?)
 }
 
-/// What is legal in a config and odd.
-pub fn warnings(config: &Config, policy: &Policy) -> Vec<String> {
-    let unknown = config.unknown.iter().map(|path| format!("{path}: unknown key, passed over"));
+/// What is legal in a config and odd: keys that rules don't have, and rules without effect.
+pub fn warnings(unknown: &[String], policy: &Policy) -> Vec<String> {
+    let unknown = unknown.iter().map(|path| format!("{path}: unknown key, passed over"));
     unknown.chain(policy.warnings().map(|warning| warning.to_string())).collect()
 }
 

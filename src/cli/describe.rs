@@ -1,10 +1,16 @@
 //! Policies and programs as text.
 
 use std::io::{self, Write};
+use std::path::Path;
 
+use devgate::analyze::{AccessSets, Interval, Region};
 use devgate::bpf::Program;
 use devgate::compile::comment;
-use devgate::policy::{Origin, Policy};
+use devgate::device::Access;
+use devgate::inspect::Attachment;
+use devgate::policy::{Origin, Policy, Rule};
+
+use super::names::Names;
 
 /// The merged rules, each with where it comes from.
 pub fn policy(out: &mut impl Write, policy: &Policy) -> io::Result<()> {
@@ -25,6 +31,81 @@ pub fn origin(policy: &Policy, index: usize) -> String {
         Some(Origin::Config(index)) => format!("devices[{index}]"),
         Some(Origin::Base) => "base default".to_owned(),
         None => format!("rule {index}"),
+    }
+}
+
+/// Text from outside, with control characters escaped.
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => escaped.extend(c.escape_default()),
+            false => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// A program's instructions, without comments: its registers may hold anything.
+pub fn plain_listing(out: &mut impl Write, program: &Program) -> io::Result<()> {
+    for line in program.listing() {
+        writeln!(out, "{:9}: {}", line.index, line.text)?;
+    }
+    Ok(())
+}
+
+/// Rules, one a line, with the names of their devices.
+pub fn rules(out: &mut impl Write, indent: &str, rules: &[Rule], names: &Names) -> io::Result<()> {
+    if rules.is_empty() {
+        writeln!(out, "{indent}deny everything")?;
+    }
+    for rule in rules {
+        match names.of_rule(rule) {
+            Some(name) => writeln!(out, "{indent}{:26} {name}", rule.to_string())?,
+            None => writeln!(out, "{indent}{rule}")?,
+        }
+    }
+    Ok(())
+}
+
+/// A program and where it is, in few words.
+pub fn attachment(attachment: &Attachment, cgroup: &Path) -> String {
+    let cgroup = escaped(&cgroup.file_name().unwrap_or_default().to_string_lossy());
+    let id = attachment.program.id;
+    match (attachment.program.name.as_str(), attachment.generator) {
+        ("", None) => format!("{id} (on {cgroup})"),
+        ("", Some(by)) => format!("{id} ({by}'s, on {cgroup})"),
+        (name, _) => format!("{id} ({}, on {cgroup})", escaped(name)),
+    }
+}
+
+/// A region as `c 10:229 rw`, an interval of numbers as `64-67`.
+pub fn region(region: &Region, names: &Names) -> String {
+    let Region { device_type, accesses, major, minor, .. } = *region;
+    let devices = format!("{device_type} {}:{}", interval(major), interval(minor));
+    let one = major.len() == 1 && minor.len() == 1;
+    let name = one.then(|| names.device(device_type, major.first, minor.first)).flatten();
+    let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+    format!("{devices} {}{name}", sets(accesses))
+}
+
+/// Access sets by the bits in them that stand alone, if there are any; otherwise each set.
+pub fn sets(accesses: AccessSets) -> String {
+    let alone = Access::BITS.into_iter().filter(|bit| accesses.contains(*bit));
+    let bits = alone.fold(Access::NONE, Access::union);
+    if !bits.is_none() {
+        return bits.to_string();
+    }
+    let each: Vec<String> = accesses.iter().map(|access| access.to_string()).collect();
+    each.join(",")
+}
+
+/// `*`, one number, or the first and the last.
+pub fn interval(interval: Interval) -> String {
+    match interval {
+        Interval::ALL => "*".to_owned(),
+        Interval { first, last } if first == last => first.to_string(),
+        Interval { first, last } => format!("{first}-{last}"),
     }
 }
 

@@ -1,11 +1,13 @@
 //! `devgate hook`.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use devgate::hook::{Enforced, HookError, Log, Record, prepare, run as enforce};
 use devgate::kernel::{NAME_PREFIX, Stale};
-use devgate::oci::{HookInput, OciError, read_hook_input};
+use devgate::oci::{Config, HookInput, OciError, State, read_hook_input};
 use devgate::policy::Policy;
 
 use super::args::Hook;
@@ -16,18 +18,20 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     // First of all, so that a log which can't be used leaves everything as it was.
     let log = hook.log.as_ref().map(|path| Log::open(path, hook.log_format.into()));
     let log = log.transpose()?;
-    let input = read_hook_input(io::stdin().lock());
-    if hook.dry_run {
-        return dry_run(hook, &input?, out);
-    }
+    let input = read_hook_input(stdin()?).map(|input| Job::new(hook, input));
     let (container, warnings) = match &input {
-        Ok(input) => (Some(input.state.id.clone()), warnings(hook, input)),
+        Ok(job) => (Some(job.state.id.clone()), job.warnings.clone()),
         Err(_) => (None, Vec::new()),
     };
     for warning in &warnings {
         complain(&format!("warning: {warning}"));
     }
-    let outcome = input.map_err(HookError::from).and_then(|i| enforce(&i, hook.options()));
+    if hook.dry_run {
+        return dry_run(hook, input?, out);
+    }
+    let outcome = input
+        .map_err(HookError::from)
+        .and_then(|job| enforce(&job.state, job.policy, hook.options()));
     if let Some(mut log) = log {
         let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
         // The program is attached, or the failure told: a full disk is no reason to go back.
@@ -42,23 +46,34 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn warnings(hook: &Hook, input: &HookInput) -> Vec<String> {
-    let policy = Policy::new(input.config.rules.clone(), hook.default_devices.into());
-    config::warnings(&input.config, &policy)
+/// What the hook was called for.
+struct Job {
+    state: State,
+    policy: Policy,
+    warnings: Vec<String>,
 }
 
-fn dry_run(hook: &Hook, input: &HookInput, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    for warning in warnings(hook, input) {
-        complain(&format!("warning: {warning}"));
+impl Job {
+    fn new(hook: &Hook, input: HookInput) -> Job {
+        let HookInput { state, config: Config { rules, unknown } } = input;
+        let policy = Policy::new(rules, hook.default_devices.into());
+        let warnings = config::warnings(&unknown, &policy);
+        Job { state, policy, warnings }
     }
-    let options = hook.options();
-    let policy = Policy::new(input.config.rules.clone(), options.default_devices);
-    let prepared = prepare(policy)?;
+}
+
+/// Without the buffer of [`io::stdin`]: it is read in one go.
+fn stdin() -> io::Result<File> {
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    let prepared = prepare(job.policy)?;
     describe::policy(out, &prepared.policy)?;
     writeln!(out)?;
     describe::listing(out, prepared.verified.program())?;
     writeln!(out)?;
-    plan(out, input.state.pid(), options.stale)?;
+    plan(out, job.state.pid(), hook.options().stale)?;
     Ok(Exit::Success)
 }
 

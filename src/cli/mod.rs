@@ -1,6 +1,7 @@
 //! The command line: arguments, text, JSON and exit codes.
 
 mod args;
+mod asked;
 mod by_hand;
 mod check;
 mod compile;
@@ -9,7 +10,12 @@ mod demo;
 mod describe;
 mod hook;
 mod inspect;
+mod ls;
+mod manual;
+mod names;
+mod spec;
 mod table;
+mod target;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -27,7 +33,7 @@ pub enum Exit {
     Failure = 1,
     /// Bad usage.
     Usage = 2,
-    /// `check`: a request is denied.
+    /// `check`: a request is denied, or can't be told; with `--diff`, they differ.
     Denied = 3,
 }
 
@@ -81,22 +87,18 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Apply(apply) => by_hand::apply(&apply, out),
         Command::Detach(detach) => by_hand::detach(&detach, out),
         Command::Inspect(inspect) => inspect::run(&inspect, out),
+        Command::Ls(ls) => ls::run(&ls, out),
         Command::Check(check) => check::run(&check, out),
         Command::Compile(compile) => compile::run(&compile, out),
         Command::Demo(demo) => demo::run(&demo, out),
+        Command::Completions(completions) => Ok(manual::completions(&completions, out)),
+        Command::Man(man) => manual::man_pages(&man),
     }
 }
 
 /// One line on standard error, whatever is in the message: names and paths come from outside.
 fn complain(message: &str) {
-    let mut line = String::from("devgate: ");
-    for c in message.chars() {
-        match c.is_control() {
-            true => line.extend(c.escape_default()),
-            false => line.push(c),
-        }
-    }
-    line.push('\n');
+    let line = format!("devgate: {}\n", describe::escaped(message));
     // There is nobody else to tell.
     let _ = io::stderr().write_all(line.as_bytes());
 }

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use nix::fcntl::OFlag;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -57,7 +59,9 @@ impl Log {
     /// [`LogError::Open`].
     pub fn open(path: &Path, format: LogFormat) -> Result<Log, LogError> {
         let path = path.to_owned();
-        match File::options().append(true).create(true).open(&path) {
+        // A FIFO without a reader is an error, and nothing to wait for.
+        let flags = OFlag::O_NONBLOCK.bits();
+        match File::options().append(true).create(true).custom_flags(flags).open(&path) {
             Ok(file) => Ok(Log { file, path, format }),
             Err(source) => Err(LogError::Open { path, source }),
         }

@@ -15,8 +15,8 @@ use crate::kernel::{
     AttachError, AttachFlags, DirectAttach, LoadError, Outcome, ProgId, QueryError, Stale, load,
     query,
 };
-use crate::oci::{HookInput, OciError};
-use crate::policy::{DefaultDevices, Policy};
+use crate::oci::{OciError, State};
+use crate::policy::Policy;
 use crate::verify::{Verified, VerifyError, verify};
 
 /// What to do in a user namespace, where the kernel loads no device programs.
@@ -32,8 +32,6 @@ pub enum Rootless {
 /// A hook's options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Where the base rules go.
-    pub default_devices: DefaultDevices,
     /// Which programs give way.
     pub stale: Stale,
     /// What to do in a user namespace.
@@ -177,13 +175,12 @@ fn exclusive_ancestor(cgroup: &Cgroup) -> Option<(PathBuf, ProgId)> {
     None
 }
 
-/// The hook: enforces the container's rules on the cgroup of its process.
+/// The hook: enforces the policy on the cgroup of the container's process.
 ///
 /// # Errors
 /// The container must not start; what was attached before is attached still.
-pub fn run(input: &HookInput, options: Options) -> Result<Enforced, HookError> {
-    let pid = input.state.pid()?;
-    let policy = Policy::new(input.config.rules.clone(), options.default_devices);
+pub fn run(state: &State, policy: Policy, options: Options) -> Result<Enforced, HookError> {
+    let pid = state.pid()?;
     let prepared = prepare(policy)?;
     let cgroup = Cgroup::of_process(pid)?;
     let insns = prepared.verified.program().insns().len();

@@ -19,6 +19,7 @@ use super::load::{Loaded, NAME_PREFIX};
 use super::program::{ProgId, Program};
 use super::query::{AttachFlags, Attached, QueryError, query};
 use super::sys;
+use crate::bpf::Insn;
 
 const BPF_F_REPLACE: u32 = 4;
 
@@ -97,7 +98,10 @@ pub enum AttachError {
         flags: AttachFlags,
     },
     /// The kernel's limit on programs of one cgroup.
-    #[error("the cgroup has {count} device programs already, and the kernel takes no more")]
+    #[error(
+        "the cgroup has {count} device programs already and the kernel takes no more; none that \
+         may go is the same as another, so none can be taken off first without allowing more"
+    )]
     TooMany {
         /// Programs attached.
         count: usize,
@@ -137,13 +141,15 @@ impl DirectAttach {
     /// What was attached before is attached still, or again.
     pub fn attach(self, cgroup: BorrowedFd<'_>, program: &Loaded) -> Result<Outcome, AttachError> {
         let _lock = lock(cgroup)?;
-        let rounds = 2 * query(cgroup)?.ids.len() + SPARE_ROUNDS;
-        self.within(rounds, cgroup, program)
+        let first = query(cgroup)?;
+        let rounds = 2 * first.ids.len() + SPARE_ROUNDS;
+        self.within(rounds, first, cgroup, program)
     }
 
     fn within(
         self,
         rounds: usize,
+        first: Attached,
         cgroup: BorrowedFd<'_>,
         program: &Loaded,
     ) -> Result<Outcome, AttachError> {
@@ -155,7 +161,7 @@ impl DirectAttach {
             removed: Vec::new(),
             left: BTreeMap::new(),
         };
-        replacement.settle(rounds).map_err(|cause| match replacement.undo() {
+        replacement.settle(rounds, first).map_err(|cause| match replacement.undo() {
             Ok(()) => cause,
             Err(undo) => AttachError::Undo { cause: Box::new(cause), undo },
         })?;
@@ -205,9 +211,9 @@ enum Round {
 }
 
 impl Replacement<'_> {
-    fn settle(&mut self, rounds: usize) -> Result<(), AttachError> {
+    /// Rounds until the goal is seen; `attached` is what the first one goes by.
+    fn settle(&mut self, rounds: usize, mut attached: Attached) -> Result<(), AttachError> {
         for _ in 0..rounds {
-            let attached = query(self.cgroup)?;
             self.left.retain(|id, _| attached.ids.contains(id));
             let round = match attached.ids.contains(&self.program.id()) {
                 true => self.remove_one(&attached),
@@ -216,6 +222,7 @@ impl Replacement<'_> {
             if let Round::Settled = round {
                 return Ok(());
             }
+            attached = query(self.cgroup)?;
         }
         Err(AttachError::Contended { rounds })
     }
@@ -278,12 +285,39 @@ impl Replacement<'_> {
                 self.can_replace = false;
             }
             (Err(Errno::EPERM), _) => return Err(AttachError::Permission(Errno::EPERM)),
+            (Err(Errno::E2BIG), _) if self.remove_duplicate(attached) => {}
             (Err(Errno::E2BIG), _) => {
                 return Err(AttachError::TooMany { count: attached.ids.len() });
             }
             (Err(errno), _) => return Err(AttachError::Attach(errno)),
         }
         Ok(Round::Again)
+    }
+
+    /// With as many programs as the kernel takes, not even one can be replaced (seen on 6.18).
+    /// So takes a stale one off of which there is another with the same instructions: what is
+    /// allowed stays the same.
+    fn remove_duplicate(&mut self, attached: &Attached) -> bool {
+        let mut seen: Vec<Vec<Insn>> = Vec::new();
+        for &id in &attached.ids {
+            let Ok(insns) = Program::by_id(id).and_then(|program| program.insns()) else {
+                continue;
+            };
+            if !seen.contains(&insns) {
+                seen.push(insns);
+                continue;
+            }
+            if self.left.contains_key(&id) || !self.is_stale(id) {
+                continue;
+            }
+            let Ok(fd) = id.open() else { continue };
+            let revision = attached.revision.unwrap_or(0);
+            if sys::prog_detach(self.cgroup, fd.as_fd(), revision).is_ok() {
+                self.removed.push((id, fd));
+                return true;
+            }
+        }
+        false
     }
 
     /// With the new program in, takes a stale one off.

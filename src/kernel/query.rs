@@ -75,19 +75,36 @@ pub enum QueryError {
 /// # Errors
 /// EPERM, as [`QueryError::Query`], without CAP_NET_ADMIN or CAP_SYS_ADMIN.
 pub fn query(cgroup: BorrowedFd<'_>) -> Result<Attached, QueryError> {
+    let (queried, ids) = list(cgroup, sys::Query::Attached)?;
+    Ok(Attached {
+        ids,
+        flags: AttachFlags(queried.attach_flags),
+        revision: Some(queried.revision).filter(|revision| *revision != 0),
+    })
+}
+
+/// The device programs that run for the cgroup's processes: its own and its ancestors', in the
+/// order in which they run.
+///
+/// # Errors
+/// As for [`query`].
+pub fn query_effective(cgroup: BorrowedFd<'_>) -> Result<Vec<ProgId>, QueryError> {
+    Ok(list(cgroup, sys::Query::Effective)?.1)
+}
+
+fn list(
+    cgroup: BorrowedFd<'_>,
+    which: sys::Query,
+) -> Result<(sys::Queried, Vec<ProgId>), QueryError> {
     let mut ids = vec![0; FIRST_ROOM];
     for _ in 0..ATTEMPTS {
-        let queried = sys::prog_query(cgroup, &mut ids).map_err(|errno| match errno {
+        let queried = sys::prog_query(cgroup, which, &mut ids).map_err(|errno| match errno {
             Errno::ENOENT | Errno::ENODEV => QueryError::Gone,
             errno => QueryError::Query(errno),
         })?;
         if queried.complete {
             ids.truncate(queried.count);
-            return Ok(Attached {
-                ids: ids.into_iter().map(ProgId::new).collect(),
-                flags: AttachFlags(queried.attach_flags),
-                revision: Some(queried.revision).filter(|revision| *revision != 0),
-            });
+            return Ok((queried, ids.into_iter().map(ProgId::new).collect()));
         }
         ids.resize(queried.count.max(ids.len()) * 2, 0);
     }

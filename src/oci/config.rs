@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::document::{Document, OciError, read_bounded};
-use super::json::{At, Plain, member, parse};
+use super::json::{At, Plain, Root, member, parse};
 use crate::device::{Access, DeviceType};
 use crate::policy::{Number, Rule, TypeMatch, Verdict};
 
@@ -33,7 +33,7 @@ pub fn read_config(reader: impl Read, document: Document) -> Result<Config, OciE
 }
 
 pub(super) fn parse_config(bytes: &[u8], document: Document) -> Result<Config, OciError> {
-    let entries = parse(&document, bytes, At { keys: &DEVICES, seed: Entries })?;
+    let entries = parse(&document, bytes, Root(At { keys: &DEVICES, seed: Entries }))?;
     let mut config = Config::default();
     for (index, entry) in entries.unwrap_or_default().into_iter().enumerate() {
         let path = |field: &str| format!("{}[{index}].{field}", DEVICES.join("."));

@@ -156,6 +156,40 @@ impl<'de, S: DeserializeSeed<'de> + Copy> Visitor<'de> for At<'_, S> {
     }
 }
 
+/// The same for a whole document, which can't be null.
+pub(super) struct Root<'k, S>(pub At<'k, S>);
+
+impl<S: Copy> Clone for Root<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Copy> Copy for Root<'_, S> {}
+
+impl<'de, S: DeserializeSeed<'de> + Copy> DeserializeSeed<'de> for Root<'_, S> {
+    type Value = Option<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(NotNull(self.0))
+    }
+}
+
+/// [`At`] without its reading of null.
+struct NotNull<'k, S>(At<'k, S>);
+
+impl<'de, S: DeserializeSeed<'de> + Copy> Visitor<'de> for NotNull<'_, S> {
+    type Value = Option<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        self.0.visit_map(map)
+    }
+}
+
 /// A type's own deserialization as a seed.
 pub(super) struct Plain<T>(PhantomData<T>);
 

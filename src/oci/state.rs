@@ -1,29 +1,129 @@
 //! The state that a runtime writes to a hook's standard input (runtime-spec, "State").
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::config::{Config, parse_config};
 use super::document::{Document, OciError, read_bounded, read_regular_file};
-use super::json::{Plain, parse_first};
+use super::json::{Plain, member, parse_first};
 
 /// What a hook needs of the state. Runtimes add keys of their own, and know statuses that are
 /// not in the specification: these are not looked at.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct State {
     /// The container's name to its runtime.
     pub id: String,
     /// The container's process on the host; absent where there is none.
-    #[serde(default)]
     pid: Option<i64>,
-    #[serde(default)]
     bundle: Option<PathBuf>,
-    /// Annotations; absent where there are none.
-    #[serde(default)]
-    pub annotations: Option<BTreeMap<String, String>>,
+    /// Annotations; none where they are absent.
+    pub annotations: BTreeMap<String, String>,
+}
+
+#[derive(Default)]
+struct Members {
+    id: Option<String>,
+    pid: Option<i64>,
+    bundle: Option<String>,
+    annotations: Option<Option<BTreeMap<String, String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Key {
+    Id,
+    Pid,
+    Bundle,
+    Annotations,
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Clone, Copy)]
+struct MembersSeed;
+
+impl<'de> DeserializeSeed<'de> for MembersSeed {
+    type Value = Members;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Members, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for MembersSeed {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Members::default();
+        while let Some(key) = map.next_key::<Key>()? {
+            match key {
+                Key::Id => member(&mut map, &mut members.id, Plain::new())?,
+                Key::Pid => member(&mut map, &mut members.pid, PidSeed)?,
+                Key::Bundle => member(&mut map, &mut members.bundle, Plain::new())?,
+                Key::Annotations => member(&mut map, &mut members.annotations, Plain::new())?,
+                Key::Unknown => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(members)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct PidSeed;
+
+impl<'de> DeserializeSeed<'de> for PidSeed {
+    type Value = i64;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<i64, D::Error> {
+        deserializer.deserialize_i64(self)
+    }
+}
+
+impl Visitor<'_> for PidSeed {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an integer (1..={})", i32::MAX)
+    }
+
+    fn visit_i64<E: Error>(self, pid: i64) -> Result<i64, E> {
+        Ok(pid)
+    }
+
+    fn visit_u64<E: Error>(self, pid: u64) -> Result<i64, E> {
+        i64::try_from(pid).map_err(|_| E::custom(not_a_pid(pid)))
+    }
+}
+
+fn not_a_pid(pid: impl fmt::Display) -> String {
+    format!("{pid} is not a process id (expected 1..={})", i32::MAX)
+}
+
+impl TryFrom<Members> for State {
+    type Error = OciError;
+
+    fn try_from(members: Members) -> Result<State, OciError> {
+        let id = members
+            .id
+            .ok_or_else(|| value("id", "missing (expected the container's id)".to_owned()))?;
+        Ok(State {
+            id,
+            pid: members.pid,
+            bundle: members.bundle.map(PathBuf::from),
+            annotations: members.annotations.flatten().unwrap_or_default(),
+        })
+    }
 }
 
 impl State {
@@ -35,9 +135,8 @@ impl State {
         let pid = self.pid.ok_or_else(|| {
             value("pid", "missing (expected the container's process id)".to_owned())
         })?;
-        i32::try_from(pid).ok().filter(|pid| *pid > 0).ok_or_else(|| {
-            value("pid", format!("{pid} is not a process id (expected 1..={})", i32::MAX))
-        })
+        let valid = i32::try_from(pid).ok().filter(|pid| *pid > 0);
+        valid.ok_or_else(|| value("pid", not_a_pid(pid)))
     }
 
     fn bundle(&self) -> Result<&Path, OciError> {
@@ -74,9 +173,10 @@ pub struct HookInput {
 /// Names the document, the JSON path and what was expected.
 pub fn read_hook_input(stdin: impl Read) -> Result<HookInput, OciError> {
     let bytes = read_bounded(stdin, &Document::State)?;
-    let (state, length) = parse_first(&Document::State, &bytes, Plain::<State>::new())?;
-    let rest = bytes.get(length..).unwrap_or_default();
-    let config = match rest.iter().all(u8::is_ascii_whitespace) {
+    let (members, length) = parse_first(&Document::State, &bytes, MembersSeed)?;
+    let state = State::try_from(members)?;
+    let rest = bytes.get(length..).unwrap_or_default().trim_ascii_start();
+    let config = match rest.is_empty() {
         false => parse_config(rest, Document::ConfigOnStdin)?,
         true => config_of_bundle(state.bundle()?)?,
     };

@@ -44,7 +44,7 @@ fn base_rules() -> impl Iterator<Item = (Rule, Origin)> {
 }
 
 fn denies_everything(rule: &Rule) -> bool {
-    rule.verdict == Verdict::Deny && rule.access == Access::ALL && rule.matches_every_device()
+    rule.verdict == Verdict::Deny && rule.is_total()
 }
 
 pub(super) fn merge(config: Vec<Rule>, default_devices: DefaultDevices) -> Policy {

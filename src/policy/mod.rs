@@ -126,8 +126,12 @@ impl Rule {
             && self.minor.matches(request.minor)
     }
 
-    fn matches_every_device(&self) -> bool {
-        self.device_type == TypeMatch::Any && self.major == Number::Any && self.minor == Number::Any
+    /// Whether it decides every bit of every device.
+    pub fn is_total(&self) -> bool {
+        self.access == Access::ALL
+            && self.device_type == TypeMatch::Any
+            && self.major == Number::Any
+            && self.minor == Number::Any
     }
 }
 

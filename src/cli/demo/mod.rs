@@ -11,7 +11,7 @@ use devgate::cgroup::Cgroup;
 use devgate::device::{Access, DeviceType, Request};
 use devgate::hook::{self, Enforced, Options, enforce, prepare};
 use devgate::kernel::{ProgId, Stale, query};
-use devgate::oci::{HookInput, read_hook_input};
+use devgate::oci::{HookInput, State, read_hook_input};
 use devgate::policy::{DefaultDevices, Policy, Verdict};
 
 use super::args::Demo;
@@ -65,7 +65,8 @@ pub fn run(demo: &Demo, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
 }
 
 fn dry_run(out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    let prepared = prepare(policy(&input(1)?))?;
+    let (_, policy) = input(1)?;
+    let prepared = prepare(policy)?;
     writeln!(out, "Not root, so this is a dry run: nothing is loaded, attached or opened.\n")?;
     describe::policy(out, &prepared.policy)?;
     writeln!(out)?;
@@ -74,26 +75,22 @@ fn dry_run(out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// What the hook would get on standard input: state and config.json.
-fn input(pid: i32) -> anyhow::Result<HookInput> {
+/// What the hook makes of its standard input: state and config.json.
+fn input(pid: i32) -> anyhow::Result<(State, Policy)> {
     let state = serde_json::json!({
         "ociVersion": "1.2.0", "id": "devgate-demo", "status": "creating", "pid": pid,
         "bundle": "/nowhere",
     });
-    Ok(read_hook_input(Cursor::new(format!("{state}\n{CONFIG}")))?)
-}
-
-fn policy(input: &HookInput) -> Policy {
-    Policy::new(input.config.rules.clone(), DefaultDevices::Base)
+    let HookInput { state, config } = read_hook_input(Cursor::new(format!("{state}\n{CONFIG}")))?;
+    Ok((state, Policy::new(config.rules, DefaultDevices::Base)))
 }
 
 /// Whether the kernel decided every request as the policy does.
 fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
     let stale = attach_stale(stage.cgroup())?;
-    let input = input(stage.child_pid()?)?;
-    let policy = policy(&input);
-    let Enforced::Attached { cgroup, outcome, insns } = hook::run(&input, Options::default())?
-    else {
+    let (state, policy) = input(stage.child_pid()?)?;
+    let enforced = hook::run(&state, policy.clone(), Options::default())?;
+    let Enforced::Attached { cgroup, outcome, insns } = enforced else {
         bail!("the hook takes root for rootless");
     };
     let attached = query(stage.cgroup().as_fd())?.ids;

@@ -30,8 +30,12 @@ impl TestCgroup {
         TestCgroup { path, dir }
     }
 
+    fn attached(&self) -> Attached {
+        query(self.dir.as_fd()).unwrap()
+    }
+
     fn ids(&self) -> Vec<ProgId> {
-        query(self.dir.as_fd()).unwrap().ids
+        self.attached().ids
     }
 }
 
@@ -57,7 +61,7 @@ const ALL: DirectAttach = DirectAttach { stale: Stale::All };
 
 /// Enough rounds to put the new program in, too few to take all others off.
 fn fail_half_way(cgroup: &TestCgroup, new: &Loaded) {
-    let error = ALL.within(2, cgroup.dir.as_fd(), new).unwrap_err();
+    let error = ALL.within(2, cgroup.attached(), cgroup.dir.as_fd(), new).unwrap_err();
     assert!(matches!(error, AttachError::Contended { rounds: 2 }), "{error}");
 }
 
@@ -80,17 +84,17 @@ fn a_failure_puts_back_an_exclusive_program_as_it_was() {
     let cgroup = TestCgroup::new();
     let old = program(&["allow a *:* r"]);
     attach(&cgroup, &old, AttachFlags::EXCLUSIVE.bits());
-    let before = query(cgroup.dir.as_fd()).unwrap();
-    let error = ALL.within(1, cgroup.dir.as_fd(), &program(&[])).unwrap_err();
+    let before = cgroup.attached();
+    let error = ALL.within(1, cgroup.attached(), cgroup.dir.as_fd(), &program(&[])).unwrap_err();
     assert!(matches!(error, AttachError::Contended { rounds: 1 }), "{error}");
-    let after = query(cgroup.dir.as_fd()).unwrap();
+    let after = cgroup.attached();
     assert_eq!((before.ids, before.flags), (after.ids, after.flags));
 }
 
 #[test]
 fn a_failure_takes_off_what_replaced_nothing() {
     let cgroup = TestCgroup::new();
-    let error = ALL.within(1, cgroup.dir.as_fd(), &program(&[])).unwrap_err();
+    let error = ALL.within(1, cgroup.attached(), cgroup.dir.as_fd(), &program(&[])).unwrap_err();
     assert!(matches!(error, AttachError::Contended { rounds: 1 }), "{error}");
     assert_eq!(cgroup.ids(), []);
 }
@@ -110,10 +114,10 @@ fn without_replace_the_new_program_comes_first() {
         removed: Vec::new(),
         left: BTreeMap::new(),
     };
-    let attached = query(cgroup.dir.as_fd()).unwrap();
+    let attached = cgroup.attached();
     replacement.insert(&attached).unwrap();
     assert_eq!(cgroup.ids(), [old[0].id(), old[1].id(), new.id()]);
-    replacement.settle(8).unwrap();
+    replacement.settle(8, cgroup.attached()).unwrap();
     assert_eq!(cgroup.ids(), [new.id()]);
     let removed: Vec<ProgId> = replacement.removed.iter().map(|(id, _)| *id).collect();
     assert_eq!(removed, [old[0].id(), old[1].id()]);
@@ -132,13 +136,13 @@ fn a_change_by_somebody_else_costs_a_round() {
         removed: Vec::new(),
         left: BTreeMap::new(),
     };
-    let seen = query(cgroup.dir.as_fd()).unwrap();
+    let seen = cgroup.attached();
     attach(&cgroup, &other, MULTI);
     assert!(matches!(replacement.insert(&seen).unwrap(), Round::Again));
     if seen.revision.is_some() {
         assert_eq!(cgroup.ids(), [old.id(), other.id()], "attached to a list not looked at");
     }
-    replacement.settle(8).unwrap();
+    replacement.settle(8, cgroup.attached()).unwrap();
     assert_eq!(cgroup.ids(), [new.id()]);
 }
 

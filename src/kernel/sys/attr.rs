@@ -50,7 +50,7 @@ pub(crate) struct ProgQuery {
     pub revision: u64,
 }
 
-/// BPF_PROG_GET_FD_BY_ID.
+/// BPF_PROG_GET_FD_BY_ID, BPF_LINK_GET_FD_BY_ID and BPF_LINK_GET_NEXT_ID.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct GetFdById {
@@ -84,4 +84,26 @@ pub(crate) struct ProgInfo {
     pub nr_map_ids: u32,
     pub map_ids: u64,
     pub name: [u8; 16],
+}
+
+/// BPF_OBJ_GET.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct ObjGet {
+    pub pathname: u64,
+    pub bpf_fd: u32,
+    pub file_flags: u32,
+}
+
+/// The first part of `struct bpf_link_info`, with the fields of a link to a cgroup.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct LinkInfo {
+    pub link_type: u32,
+    pub id: u32,
+    pub prog_id: u32,
+    pub padding: u32,
+    pub cgroup_id: u64,
+    pub attach_type: u32,
+    pub padding2: u32,
 }

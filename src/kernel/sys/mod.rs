@@ -14,18 +14,23 @@ use nix::fcntl::{FcntlArg, fcntl};
 
 use super::retry::retrying;
 use crate::bpf::Insn;
-use attr::{GetFdById, GetInfoByFd, ProgAttach, ProgInfo, ProgLoad, ProgQuery};
+use attr::{GetFdById, GetInfoByFd, LinkInfo, ObjGet, ProgAttach, ProgInfo, ProgLoad, ProgQuery};
 
 /// Commands of linux/bpf.h.
 const PROG_LOAD: libc::c_long = 5;
+const OBJ_GET: libc::c_long = 7;
 const PROG_ATTACH: libc::c_long = 8;
 const PROG_DETACH: libc::c_long = 9;
 const PROG_GET_FD_BY_ID: libc::c_long = 13;
 const OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const PROG_QUERY: libc::c_long = 16;
+const LINK_GET_FD_BY_ID: libc::c_long = 30;
+const LINK_GET_NEXT_ID: libc::c_long = 31;
 
 const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
-const ATTACH_TYPE_CGROUP_DEVICE: u32 = 6;
+pub(super) const ATTACH_TYPE_CGROUP_DEVICE: u32 = 6;
+pub(super) const LINK_TYPE_CGROUP: u32 = 3;
+const QUERY_EFFECTIVE: u32 = 1;
 
 /// bpf(2), made again on EAGAIN.
 ///
@@ -147,11 +152,28 @@ pub(super) struct Queried {
     pub complete: bool,
 }
 
-/// BPF_PROG_QUERY of the programs attached to the cgroup itself, in their order.
-pub(super) fn prog_query(cgroup: BorrowedFd<'_>, ids: &mut [u32]) -> nix::Result<Queried> {
+/// Which programs BPF_PROG_QUERY lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Query {
+    /// Those attached to the cgroup itself.
+    Attached,
+    /// Those that run for its processes, ancestors' included.
+    Effective,
+}
+
+/// BPF_PROG_QUERY of a cgroup's programs, in their order.
+pub(super) fn prog_query(
+    cgroup: BorrowedFd<'_>,
+    query: Query,
+    ids: &mut [u32],
+) -> nix::Result<Queried> {
     let mut attr = ProgQuery {
         target_fd: number(cgroup),
         attach_type: ATTACH_TYPE_CGROUP_DEVICE,
+        query_flags: match query {
+            Query::Attached => 0,
+            Query::Effective => QUERY_EFFECTIVE,
+        },
         prog_ids: address(ids),
         prog_cnt: u32::try_from(ids.len()).unwrap_or(u32::MAX),
         ..ProgQuery::default()
@@ -190,15 +212,60 @@ pub(super) fn prog_info(program: BorrowedFd<'_>, insns: &mut [Insn]) -> nix::Res
         xlated_prog_insns: if room == 0 { 0 } else { address(insns) },
         ..ProgInfo::default()
     };
-    let mut attr = GetInfoByFd {
-        bpf_fd: number(program),
-        info_len: size_of::<ProgInfo>() as u32,
-        info: std::ptr::from_mut(&mut info) as u64,
-    };
-    // SAFETY: the layouts are asserted in a test. `info` is written for info_len bytes, and
-    // `insns`, exclusively borrowed, for xlated_prog_len bytes at most; any bytes are an Insn.
-    unsafe { bpf(OBJ_GET_INFO_BY_FD, &mut attr)? };
+    // SAFETY: the layout is asserted in a test. The kernel writes `insns`, exclusively borrowed,
+    // for xlated_prog_len bytes at most; any bytes are an Insn.
+    unsafe { info_by_fd(program, &mut info)? };
     Ok(info)
+}
+
+/// BPF_OBJ_GET_INFO_BY_FD.
+///
+/// # Safety
+/// `I` must be laid out as the first part of the kernel's info for this kind of object, any
+/// bytes must be an `I`, and each address in it be 0 or that of memory which the kernel may
+/// write as the info's lengths say.
+unsafe fn info_by_fd<I>(object: BorrowedFd<'_>, info: &mut I) -> nix::Result<()> {
+    let mut attr = GetInfoByFd {
+        bpf_fd: number(object),
+        info_len: size_of::<I>() as u32,
+        info: std::ptr::from_mut(info) as u64,
+    };
+    // SAFETY: the layout is asserted in a test. `info` is exclusively borrowed and written for
+    // info_len bytes at most; the rest is the caller's promise.
+    unsafe { bpf(OBJ_GET_INFO_BY_FD, &mut attr) }.map(drop)
+}
+
+/// BPF_LINK_GET_NEXT_ID: the smallest id of a link above this one; ENOENT if there is none.
+pub(super) fn link_next_id(id: u32) -> nix::Result<u32> {
+    let mut attr = GetFdById { id, ..GetFdById::default() };
+    // SAFETY: the layout is asserted in a test, and the attr has no addresses.
+    unsafe { bpf(LINK_GET_NEXT_ID, &mut attr)? };
+    Ok(attr.next_id)
+}
+
+/// BPF_LINK_GET_FD_BY_ID.
+pub(super) fn link_fd_by_id(id: u32) -> nix::Result<OwnedFd> {
+    let mut attr = GetFdById { id, ..GetFdById::default() };
+    // SAFETY: the layout is asserted in a test, the attr has no addresses, and the result is a
+    // new descriptor.
+    unsafe { owned(bpf(LINK_GET_FD_BY_ID, &mut attr)?) }
+}
+
+/// BPF_OBJ_GET_INFO_BY_FD of a link.
+pub(super) fn link_info(link: BorrowedFd<'_>) -> nix::Result<LinkInfo> {
+    let mut info = LinkInfo::default();
+    // SAFETY: the layout is asserted in a test. Addresses are in the info of other types of
+    // links, in the part that is zero here.
+    unsafe { info_by_fd(link, &mut info)? };
+    Ok(info)
+}
+
+/// BPF_OBJ_GET: what is pinned at this path.
+pub(super) fn obj_get(path: &CStr) -> nix::Result<OwnedFd> {
+    let mut attr = ObjGet { pathname: path.as_ptr() as u64, ..ObjGet::default() };
+    // SAFETY: the layout is asserted in a test, `path` is read up to its NUL, and the result
+    // is a new descriptor.
+    unsafe { owned(bpf(OBJ_GET, &mut attr)?) }
 }
 
 /// pidfd_open(2): a descriptor that stands for this process even when its id is used again.

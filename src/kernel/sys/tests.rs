@@ -4,7 +4,9 @@ use std::mem::{offset_of, size_of};
 
 use aya_obj::generated as kernel;
 
-use super::attr::{GetFdById, GetInfoByFd, ProgAttach, ProgInfo, ProgLoad, ProgQuery};
+use super::attr::{
+    GetFdById, GetInfoByFd, LinkInfo, ObjGet, ProgAttach, ProgInfo, ProgLoad, ProgQuery,
+};
 use crate::bpf::Insn;
 
 /// Each of our fields begins where the kernel's does (of the same name, if only one is given).
@@ -53,6 +55,11 @@ fn the_rest_is_laid_out_as_the_kernel_has_it() {
     same_offsets!(ProgInfo, kernel::bpf_prog_info:
         prog_type = type_, id, tag, jited_prog_len, xlated_prog_len, jited_prog_insns,
         xlated_prog_insns, load_time, created_by_uid, nr_map_ids, map_ids, name);
+    same_offsets!(ObjGet, kernel::bpf_attr__bindgen_ty_5:
+        pathname, bpf_fd, file_flags);
+    same_offsets!(LinkInfo, kernel::bpf_link_info:
+        link_type = type_, id, prog_id, cgroup_id = __bindgen_anon_1);
+    assert_eq!(offset_of!(LinkInfo, attach_type) - offset_of!(LinkInfo, cgroup_id), 8);
     same_offsets!(Insn, kernel::bpf_insn: code, off, imm);
     assert_eq!(size_of::<Insn>(), size_of::<kernel::bpf_insn>());
 }

@@ -1,9 +1,11 @@
-//! `devgate check`: runs the program on each request, and asks `decide()` too.
+//! `devgate check`: of a config it runs the program on each request, and asks `decide()` too.
+
+mod live;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use devgate::bpf;
 use devgate::device::{Access, Request};
 use devgate::hook::Prepared;
@@ -11,7 +13,8 @@ use devgate::policy::{BitDecision, Decision, Origin, Policy, Verdict};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::args::Check;
+use super::args::{Check, Rules};
+use super::asked::Asked;
 use super::config::{is_stdin, prepared};
 use super::{Exit, complain, describe};
 
@@ -30,20 +33,36 @@ struct Line<'a> {
 }
 
 pub fn run(check: &Check, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    if let Some(file) = &check.requests
-        && is_stdin(file)
-        && is_stdin(&check.rules.config)
-    {
-        complain("--config and --requests can't both be standard input");
-        return Ok(Exit::Usage);
+    let stdin = |path: &Option<PathBuf>| path.as_deref().is_some_and(is_stdin);
+    if stdin(&check.requests) && stdin(&check.config) {
+        return usage("--config and --requests can't both be standard input");
     }
-    let prepared = prepared(&check.rules)?;
-    let mut requests = check.request.clone();
-    if let Some(file) = &check.requests {
-        requests.extend(read_requests(file)?);
+    match (check.rules(), check.diff) {
+        (Some(rules), true) => match check.target.open()? {
+            Some(cgroup) => live::diff(check, cgroup, &rules, out),
+            None => usage("--diff needs a cgroup: --cgroup, --pid or --container"),
+        },
+        (Some(_), false) if check.target.is_named() => {
+            usage("--config and a cgroup go together only with --diff")
+        }
+        (Some(rules), false) => of_config(check, &rules, out),
+        (None, _) => match check.target.open()? {
+            Some(cgroup) => live::requests(check, cgroup, out),
+            None => usage("neither a config nor a cgroup was named"),
+        },
     }
+}
+
+fn usage(problem: &str) -> anyhow::Result<Exit> {
+    complain(problem);
+    Ok(Exit::Usage)
+}
+
+fn of_config(check: &Check, rules: &Rules, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    let prepared = prepared(rules)?;
     let mut exit = Exit::Success;
-    for request in &requests {
+    for asked in all(check)? {
+        let request = &asked.request(None)?;
         let decision = decide(&prepared, request)?;
         if decision.verdict == Verdict::Deny {
             exit = Exit::Denied;
@@ -56,6 +75,15 @@ pub fn run(check: &Check, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+/// The requests of the arguments and of `--requests`.
+fn all(check: &Check) -> anyhow::Result<Vec<Asked>> {
+    let mut all = check.request.clone();
+    if let Some(file) = &check.requests {
+        all.extend(read_requests(file)?);
+    }
+    Ok(all)
+}
+
 fn decide(prepared: &Prepared, request: &Request) -> anyhow::Result<Decision> {
     let decision = prepared.policy.decide(request);
     let ran = bpf::run(prepared.verified.program(), request)?;
@@ -65,7 +93,7 @@ fn decide(prepared: &Prepared, request: &Request) -> anyhow::Result<Decision> {
     Ok(decision)
 }
 
-fn read_requests(path: &Path) -> anyhow::Result<Vec<Request>> {
+fn read_requests(path: &Path) -> anyhow::Result<Vec<Asked>> {
     use std::io::Read;
     let name = || path.display().to_string();
     let file: Box<dyn Read> = match is_stdin(path) {
@@ -82,7 +110,8 @@ fn read_requests(path: &Path) -> anyhow::Result<Vec<Request>> {
     }
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let parse = |(index, line): (usize, &str)| {
-        line.parse().with_context(|| format!("{}: line {}", name(), index + 1))
+        let asked: Result<Asked, String> = line.parse();
+        asked.map_err(|error| anyhow!("{}: line {}: {error}", name(), index + 1))
     };
     lines.map(parse).collect()
 }

@@ -1,0 +1,85 @@
+//! The binaries that are measured, and the floor, which is compiled here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::policy::Policy;
+use crate::world::World;
+
+const FLOOR: &str = include_str!("../floor.c");
+
+/// The two binaries that cargo makes.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// devgate's release binary.
+    pub devgate: PathBuf,
+    /// The wrapper of youki's libcgroups.
+    pub libcgroups: PathBuf,
+}
+
+impl Tools {
+    /// As the arguments name them; otherwise those beside the bench itself.
+    pub fn find(devgate: Option<PathBuf>, libcgroups: Option<PathBuf>) -> anyhow::Result<Tools> {
+        let beside = |name: &str| -> anyhow::Result<PathBuf> {
+            Ok(std::env::current_exe()?.with_file_name(name))
+        };
+        let found = |given: Option<PathBuf>, name| -> anyhow::Result<PathBuf> {
+            let path = given.map_or_else(|| beside(name), Ok)?;
+            path.canonicalize().with_context(|| format!("{} is not built", path.display()))
+        };
+        Ok(Tools {
+            devgate: found(devgate, "devgate")?,
+            libcgroups: found(libcgroups, "libcgroups-hook")?,
+        })
+    }
+
+    /// devgate's program for the policy, with its own default devices.
+    pub fn devgate_program(&self, config: &Path) -> anyhow::Result<Vec<u8>> {
+        let mut command = Command::new(&self.devgate);
+        output(command.args(["compile", "--format", "raw", "--config"]).arg(config))
+    }
+
+    /// libcgroups' program for it.
+    pub fn libcgroups_program(&self, config: &Path) -> anyhow::Result<Vec<u8>> {
+        output(Command::new(&self.libcgroups).arg(config))
+    }
+}
+
+fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(output.stdout)
+}
+
+/// A bundle without a root file system: a directory with the policy's config.json.
+pub fn write_config(world: &World, name: &str, policy: &Policy) -> anyhow::Result<PathBuf> {
+    let bundle = world.directory(name)?;
+    fs::write(bundle.join("config.json"), policy.text())?;
+    Ok(bundle)
+}
+
+/// Compiles the floor with this program in it.
+pub fn floor(world: &World, name: &str, program: &[u8]) -> anyhow::Result<PathBuf> {
+    let raw = world.path(&format!("{name}.bin"));
+    fs::write(&raw, program)?;
+    cc(world, name, &format!("-DPROGRAM=\"{}\"", raw.display()))
+}
+
+/// Compiles a static program that does nothing.
+pub fn nothing(world: &World) -> anyhow::Result<PathBuf> {
+    cc(world, "nothing", "-DEMPTY")
+}
+
+fn cc(world: &World, name: &str, define: &str) -> anyhow::Result<PathBuf> {
+    let (source, binary) = (world.path("floor.c"), world.path(name));
+    fs::write(&source, FLOOR)?;
+    let mut command = Command::new("cc");
+    command.args(["-O2", "-static", "-Wall", define, "-o"]).args([&binary, &source]);
+    output(&mut command)?;
+    Ok(binary)
+}

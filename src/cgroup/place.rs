@@ -1,0 +1,66 @@
+//! The way from a cgroup's name to a directory and back. cgroup2 is mounted at /sys/fs/cgroup, at
+//! /sys/fs/cgroup/unified on hybrid hosts, or elsewhere, perhaps showing only a part, perhaps
+//! hidden below another mount.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+
+use super::{Cgroup, CgroupError, open_dir};
+use crate::mounts::{Mount, of_type, read_proc};
+
+/// Opens a cgroup by its path in the hierarchy, through the first mount that shows it.
+pub(super) fn open(name: PathBuf) -> Result<Cgroup, CgroupError> {
+    let mut failure = None;
+    for mount in mounts()? {
+        let Ok(below) = name.strip_prefix(&mount.root) else { continue };
+        let path = join(&mount.point, below);
+        match open_dir(&path) {
+            Ok(dir) if mount_id(&dir).is_none_or(|id| id == mount.id) => {
+                return Ok(Cgroup { dir, path, name });
+            }
+            // Another mount lies on top.
+            Ok(_) | Err(CgroupError::NotCgroup2 { .. }) => {}
+            // Below a mount that lies on top, there is anything or nothing.
+            Err(CgroupError::Missing { .. }) if is_hidden(&mount) => {}
+            Err(error) => failure = Some(error),
+        }
+    }
+    Err(failure.unwrap_or(CgroupError::NotMounted { cgroup: name }))
+}
+
+fn is_hidden(mount: &Mount) -> bool {
+    match open_dir(&mount.point) {
+        Ok(dir) => mount_id(&dir).is_some_and(|id| id != mount.id),
+        Err(error) => matches!(error, CgroupError::NotCgroup2 { .. }),
+    }
+}
+
+/// The path in the hierarchy of a directory that was opened at `path`.
+pub(super) fn name_of(dir: &File, path: &Path) -> Result<PathBuf, CgroupError> {
+    let open = |source| CgroupError::Open { path: path.to_owned(), source };
+    let place = fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd())).map_err(open)?;
+    let id = mount_id(dir);
+    mounts()?
+        .into_iter()
+        .filter(|mount| id.is_none_or(|id| id == mount.id))
+        .find_map(|mount| Some(join(&mount.root, place.strip_prefix(&mount.point).ok()?)))
+        .ok_or(CgroupError::NotMounted { cgroup: place.clone() })
+}
+
+/// Joining nothing would add a slash.
+fn join(base: &Path, below: &Path) -> PathBuf {
+    if below.as_os_str().is_empty() { base.to_owned() } else { base.join(below) }
+}
+
+fn mounts() -> Result<Vec<Mount>, CgroupError> {
+    of_type("cgroup2").map_err(CgroupError::Mounts)
+}
+
+/// The id of the mount through which the directory was reached; `None` where /proc does not
+/// tell, and it has to be taken as it is.
+fn mount_id(dir: &File) -> Option<u32> {
+    let text = read_proc(format!("/proc/self/fdinfo/{}", dir.as_raw_fd()).as_ref()).ok()?;
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:"))?;
+    std::str::from_utf8(line).ok()?.trim().parse().ok()
+}

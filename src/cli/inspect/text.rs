@@ -1,0 +1,141 @@
+//! The report for people.
+
+use std::io::{self, Write};
+
+use devgate::decode::{Decoded, Irregular};
+use devgate::inspect::{Attachment, Difference, Level};
+
+use super::super::names::Names;
+use super::super::{describe, table};
+use super::{Listings, Report};
+
+/// Regions of one difference that are shown; `--json` has all.
+const MOST_REGIONS: usize = 20;
+
+pub fn report(report: &Report, out: &mut Vec<u8>) -> io::Result<()> {
+    let names = Names::default();
+    for level in &report.inspection.levels {
+        self::level(report, level, &names, out)?;
+        writeln!(out)?;
+    }
+    effective(report, &names, out)?;
+    for difference in &report.differences {
+        self::difference(report, difference, &names, out)?;
+    }
+    Ok(())
+}
+
+fn level(report: &Report, level: &Level, names: &Names, out: &mut Vec<u8>) -> io::Result<()> {
+    let path = level.cgroup.display().to_string();
+    writeln!(out, "cgroup {}", describe::escaped(&path))?;
+    let Some(flags) = level.flags else {
+        return writeln!(out, "no device program is attached to it");
+    };
+    let header = ["ID", "NAME", "BY", "TAG", "FLAGS", "INSNS", "UID", "LOADED", "HELD"];
+    let rows = level.attachments.iter().map(|attachment| {
+        let program = &attachment.program;
+        [
+            program.id.to_string(),
+            describe::escaped(&program.name),
+            attachment.generator.map(|by| by.name()).unwrap_or("-").to_owned(),
+            program.tag_text(),
+            flags.to_string(),
+            program.insn_count.to_string(),
+            program.uid.to_string(),
+            report.date(program.load_time),
+            held(attachment),
+        ]
+    });
+    table::write(out, header, rows)?;
+    for attachment in &level.attachments {
+        meaning(report, attachment, names, out)?;
+    }
+    Ok(())
+}
+
+fn held(attachment: &Attachment) -> String {
+    match &attachment.held {
+        None => "-".to_owned(),
+        Some(held) => match &held.pin {
+            None => format!("by link {}", held.link),
+            Some(pin) => {
+                let pin = describe::escaped(&pin.display().to_string());
+                format!("by link {} at {pin}", held.link)
+            }
+        },
+    }
+}
+
+fn meaning(
+    report: &Report,
+    attachment: &Attachment,
+    names: &Names,
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    let id = attachment.program.id;
+    let runs = if attachment.runs { "" } else { ", overridden below" };
+    match &attachment.meaning.decoded {
+        Err(opaque) => writeln!(out, "  program {id}{runs} is opaque: {opaque}")?,
+        Ok(decoded) => {
+            writeln!(out, "  program {id}{runs}:")?;
+            self::decoded(decoded, names, out)?;
+        }
+    }
+    match (&attachment.meaning.program, report.listings) {
+        (Some(program), Listings::Shown) => describe::plain_listing(out, program),
+        _ => Ok(()),
+    }
+}
+
+fn decoded(decoded: &Decoded, names: &Names, out: &mut Vec<u8>) -> io::Result<()> {
+    describe::rules(out, "    ", &decoded.rules, names)?;
+    for odd in &decoded.irregular {
+        let Irregular { device_type, majors, minors, allowed } = odd;
+        let each: Vec<String> = allowed.iter().map(|access| access.to_string()).collect();
+        let (majors, minors) = (describe::interval(*majors), describe::interval(*minors));
+        writeln!(
+            out,
+            "    but of {device_type} {majors}:{minors}, which no rules can say, exactly these \
+             pass: {}",
+            each.join(", ")
+        )?;
+    }
+    Ok(())
+}
+
+fn effective(report: &Report, names: &Names, out: &mut Vec<u8>) -> io::Result<()> {
+    let running = report.inspection.running().count();
+    let unknown = &report.effective.unknown;
+    match (running, unknown.len()) {
+        (0, 0) => return writeln!(out, "effective: no program runs, so everything is allowed"),
+        (_, 0) => writeln!(out, "effective, as every program has to allow it:")?,
+        _ => {
+            let ids: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+            writeln!(out, "effective, or less, as opaque programs run too ({}):", ids.join(", "))?;
+        }
+    }
+    match &report.effective.decoded {
+        Ok(decoded) => self::decoded(decoded, names, out),
+        Err(error) => writeln!(out, "    can't be said in rules: {error}"),
+    }
+}
+
+fn difference(
+    report: &Report,
+    difference: &Difference,
+    names: &Names,
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    let mut running = report.inspection.running();
+    let allows = running.nth(difference.allows);
+    let denies = report.inspection.running().nth(difference.denies);
+    let (Some((_, allows)), Some((cgroup, denies))) = (allows, denies) else { return Ok(()) };
+    let regions = difference.regions.iter().take(MOST_REGIONS);
+    let mut texts: Vec<String> = regions.map(|region| describe::region(region, names)).collect();
+    let more = difference.regions.len() - texts.len();
+    if more > 0 {
+        texts.push(format!("and {more} more"));
+    }
+    let (allows, name) = (allows.program.id, describe::attachment(denies, cgroup));
+    writeln!(out, "{allows} allows {}; {name} does not", texts.join(", "))
+}

@@ -1,0 +1,90 @@
+//! `devgate ls`.
+
+use std::io::Write;
+use std::path::Path;
+
+use devgate::cgroup::Cgroup;
+use devgate::inspect::{Listed, list};
+use serde::Serialize;
+
+use super::args::Ls;
+use super::{Exit, describe, table};
+
+#[derive(Serialize)]
+struct Entry<'l> {
+    cgroup: String,
+    container: Option<&'l str>,
+    programs: Vec<u32>,
+    summary: String,
+    marks: Vec<String>,
+}
+
+pub fn run(ls: &Ls, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    let root = match &ls.cgroup {
+        Some(dir) => Cgroup::open(dir)?,
+        None => Cgroup::top()?,
+    };
+    let listed = list(root.path())?;
+    if ls.json {
+        serde_json::to_writer(&mut *out, &listed.iter().map(entry).collect::<Vec<_>>())?;
+        writeln!(out)?;
+    } else if listed.is_empty() {
+        writeln!(out, "no cgroup has a device program of its own")?;
+    } else {
+        let header = ["CGROUP", "CONTAINER", "PROGRAMS", "SUMMARY", "MARKS"];
+        table::write(out, header, rows(root.path(), &listed))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn entry(listed: &Listed) -> Entry<'_> {
+    Entry {
+        cgroup: listed.cgroup.display().to_string(),
+        container: listed.container.as_deref(),
+        programs: listed.programs.iter().map(|program| program.id.number()).collect(),
+        summary: listed.summary.to_string(),
+        marks: listed.marks.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Each cgroup by its path below the listed one above it.
+fn rows(root: &Path, listed: &[Listed]) -> Vec<[String; 5]> {
+    let mut above: Vec<&Path> = Vec::new();
+    let mut rows = Vec::with_capacity(listed.len());
+    for cgroup in listed {
+        above.truncate(cgroup.depth);
+        let base = above.last().copied().unwrap_or(root);
+        let below = cgroup.cgroup.strip_prefix(base).unwrap_or(&cgroup.cgroup);
+        let place = match (above.is_empty(), below.as_os_str().is_empty()) {
+            (_, true) => cgroup.cgroup.display().to_string(),
+            (true, false) => format!("/{}", below.display()),
+            (false, false) => format!("{}└ {}", "  ".repeat(above.len() - 1), below.display()),
+        };
+        rows.push([
+            describe::escaped(&place),
+            describe::escaped(cgroup.container.as_deref().map_or("-", short)),
+            programs(cgroup),
+            cgroup.summary.to_string(),
+            cgroup.marks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        ]);
+        above.push(&cgroup.cgroup);
+    }
+    rows
+}
+
+/// As engines shorten ids.
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+fn programs(cgroup: &Listed) -> String {
+    let one = |program: &devgate::kernel::Program| match program.name.as_str() {
+        "" => program.id.to_string(),
+        name => format!("{} {}", program.id, describe::escaped(name)),
+    };
+    match cgroup.programs.as_slice() {
+        [] => String::new(),
+        [only] => one(only),
+        [first, rest @ ..] => format!("{} and {} more", one(first), rest.len()),
+    }
+}

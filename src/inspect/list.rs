@@ -1,0 +1,234 @@
+//! Every cgroup that has a device program of its own.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::find::{FindError, container_id, directories};
+use super::{InspectError, Meaning};
+use crate::bpf;
+use crate::cgroup::{Cgroup, CgroupError};
+use crate::compile::compile;
+use crate::decode::{Decoded, Table};
+use crate::kernel::{ProgId, Program, ProgramError, QueryError, query};
+use crate::policy::{DefaultDevices, Policy, Rule, Verdict};
+
+/// The kernel takes 64 programs on one cgroup (`BPF_CGROUP_MAX_PROGS`); this is near.
+const NEAR_LIMIT: usize = 56;
+
+/// What a cgroup's own programs come to, in a word or two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Summary {
+    /// Nothing is allowed.
+    DenyAll,
+    /// The base rules behind "deny everything".
+    Default,
+    /// Everything is allowed.
+    All,
+    /// So many rules.
+    Rules(usize),
+    /// It can't be told.
+    Opaque,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Summary::DenyAll => f.write_str("deny all"),
+            Summary::Default => f.write_str("default"),
+            Summary::All => f.write_str("all"),
+            Summary::Rules(1) => f.write_str("1 rule"),
+            Summary::Rules(count) => write!(f, "{count} rules"),
+            Summary::Opaque => f.write_str("opaque"),
+        }
+    }
+}
+
+/// A sign of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// More than one program: leftovers, most likely.
+    Several,
+    /// Close to the kernel's limit of programs.
+    NearLimit,
+    /// A program that allows nothing.
+    AllowsNothing,
+    /// What it does, a cgroup above does already.
+    SameAsAbove,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mark::Several => "several programs",
+            Mark::NearLimit => "near the limit of 64",
+            Mark::AllowsNothing => "allows nothing",
+            Mark::SameAsAbove => "same as above",
+        })
+    }
+}
+
+/// A cgroup with programs of its own.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its directory.
+    pub cgroup: PathBuf,
+    /// How many listed cgroups it is below.
+    pub depth: usize,
+    /// The container that it is by its name.
+    pub container: Option<String>,
+    /// Its programs.
+    pub programs: Vec<Program>,
+    /// What they come to.
+    pub summary: Summary,
+    /// Signs of trouble.
+    pub marks: Vec<Mark>,
+}
+
+/// Why cgroups can't be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// A directory can't be listed.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// A cgroup can't be inspected.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+}
+
+/// All cgroups from `root` on down that have a device program of their own, each before those
+/// below it.
+///
+/// # Errors
+/// A directory or what is attached to it can't be listed. What goes meanwhile is left out.
+pub fn list(root: &Path) -> Result<Vec<Listed>, ListError> {
+    let mut lister = Lister { known: HashMap::new(), default: default_table(), listed: Vec::new() };
+    lister.walk(root, &mut Vec::new())?;
+    Ok(lister.listed)
+}
+
+fn default_table() -> Option<Table> {
+    let program = compile(&Policy::new(Vec::new(), DefaultDevices::Base)).ok()?;
+    Meaning::of(program).table.ok()
+}
+
+struct Lister {
+    /// What programs do, by tag and length: most containers have the same.
+    known: HashMap<([u8; 8], usize), Rc<Meaning>>,
+    default: Option<Table>,
+    listed: Vec<Listed>,
+}
+
+impl Lister {
+    /// `above` has the meanings of the cgroups above that have programs.
+    fn walk(&mut self, dir: &Path, above: &mut Vec<Vec<Rc<Meaning>>>) -> Result<(), ListError> {
+        let programs = programs(dir)?;
+        let meanings: Vec<Rc<Meaning>> =
+            programs.iter().map(|program| self.meaning(program)).collect();
+        let has_programs = !programs.is_empty();
+        if has_programs {
+            let name = dir.file_name().unwrap_or_default().to_string_lossy();
+            self.listed.push(Listed {
+                cgroup: dir.to_owned(),
+                depth: above.len(),
+                container: container_id(&name).map(str::to_owned),
+                summary: self.summary(&meanings),
+                marks: marks(&meanings, above),
+                programs,
+            });
+            above.push(meanings);
+        }
+        for below in directories(dir)? {
+            self.walk(&below, above)?;
+        }
+        if has_programs {
+            above.pop();
+        }
+        Ok(())
+    }
+
+    fn meaning(&mut self, program: &Program) -> Rc<Meaning> {
+        let key = (program.tag, program.insn_count);
+        if let Some(known) = self.known.get(&key) {
+            return Rc::clone(known);
+        }
+        let meaning = match program.insns() {
+            Ok(insns) => Meaning::of(bpf::Program::new(insns)),
+            Err(error) => return Rc::new(Meaning::unread(&error)),
+        };
+        let meaning = Rc::new(meaning);
+        self.known.insert(key, Rc::clone(&meaning));
+        meaning
+    }
+
+    fn summary(&self, meanings: &[Rc<Meaning>]) -> Summary {
+        let tables: Option<Vec<&Table>> =
+            meanings.iter().map(|meaning| meaning.table.as_ref().ok()).collect();
+        let Some((first, rest)) = tables.as_deref().and_then(<[_]>::split_first) else {
+            return Summary::Opaque;
+        };
+        let together = rest.iter().fold((*first).clone(), |table, other| table.and(other));
+        if self.default.as_ref() == Some(&together) {
+            return Summary::Default;
+        }
+        match crate::decode::decode(&together) {
+            Err(_) => Summary::Opaque,
+            Ok(Decoded { rules, irregular }) if irregular.is_empty() => of_rules(&rules),
+            Ok(Decoded { rules, .. }) => Summary::Rules(rules.len()),
+        }
+    }
+}
+
+fn of_rules(rules: &[Rule]) -> Summary {
+    match rules {
+        [] => Summary::DenyAll,
+        [rule] if rule.is_total() && rule.verdict() == Verdict::Allow => Summary::All,
+        rules => Summary::Rules(rules.len()),
+    }
+}
+
+fn marks(meanings: &[Rc<Meaning>], above: &[Vec<Rc<Meaning>>]) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    if meanings.len() > 1 {
+        marks.push(Mark::Several);
+    }
+    if meanings.len() >= NEAR_LIMIT {
+        marks.push(Mark::NearLimit);
+    }
+    let tables = || meanings.iter().filter_map(|meaning| meaning.table.as_ref().ok());
+    if tables().any(|table| table.allowed().is_empty()) {
+        marks.push(Mark::AllowsNothing);
+    }
+    let mut of_above = above.iter().flatten().filter_map(|meaning| meaning.table.as_ref().ok());
+    if of_above.any(|other| tables().any(|table| table == other)) {
+        marks.push(Mark::SameAsAbove);
+    }
+    marks
+}
+
+/// The cgroup's own programs; none if it, or they, are gone.
+fn programs(dir: &Path) -> Result<Vec<Program>, InspectError> {
+    let cgroup = match Cgroup::open(dir) {
+        Err(CgroupError::Missing { .. }) => return Ok(Vec::new()),
+        cgroup => cgroup?,
+    };
+    let attached = match query(cgroup.as_fd()) {
+        Err(QueryError::Gone) => return Ok(Vec::new()),
+        Err(source) => return Err(InspectError::Query { cgroup: dir.to_owned(), source }),
+        Ok(attached) => attached,
+    };
+    let mut programs = Vec::with_capacity(attached.ids.len());
+    for id in attached.ids {
+        programs.extend(program(id)?);
+    }
+    Ok(programs)
+}
+
+fn program(id: ProgId) -> Result<Option<Program>, ProgramError> {
+    match Program::by_id(id) {
+        Err(ProgramError::Open { errno: nix::errno::Errno::ENOENT, .. }) => Ok(None),
+        program => program.map(Some),
+    }
+}

@@ -1,0 +1,102 @@
+//! Mounts of one file system type (proc_pid_mountinfo(5)), and files of /proc.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// A mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Its id, which `/proc/self/fdinfo` gives for each descriptor.
+    pub id: u32,
+    /// The part of the file system that it shows.
+    pub root: PathBuf,
+    /// Where it is.
+    pub point: PathBuf,
+}
+
+/// The mounts of this file system type, in the kernel's order.
+///
+/// # Errors
+/// /proc/self/mountinfo can't be read.
+pub fn of_type(file_system: &str) -> io::Result<Vec<Mount>> {
+    let text = read_proc("/proc/self/mountinfo".as_ref())?;
+    let lines = text.split(|byte| *byte == b'\n');
+    Ok(lines.filter_map(|line| mount(line, file_system.as_bytes())).collect())
+}
+
+/// A file of /proc: these have no size, so room is made before it is read and not bit by bit.
+///
+/// # Errors
+/// It can't be opened or read.
+pub fn read_proc(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(1 << 14);
+    File::open(path)?.read_to_end(&mut text)?;
+    Ok(text)
+}
+
+fn mount(line: &[u8], wanted: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let root = unescape(fields.nth(2)?);
+    let point = unescape(fields.next()?);
+    // Optional fields end with a hyphen; the type follows it.
+    let file_system = fields.skip_while(|field| *field != b"-").nth(1)?;
+    (file_system == wanted).then_some(Mount { id, root, point })
+}
+
+/// Space, tab, newline and backslash are written as three octal digits.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut path = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&byte, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| byte == b'\\');
+        let value = octal
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        path.push(value.unwrap_or(byte));
+        rest = match value {
+            Some(_) => after.get(3..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    PathBuf::from(OsString::from_vec(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cgroup2(line: &str) -> Option<Mount> {
+        mount(line.as_bytes(), b"cgroup2")
+    }
+
+    #[test]
+    fn mounts_are_found_wherever_they_are() {
+        let lines = [
+            "34 24 0:29 / /sys/fs/cgroup/unified rw,nosuid shared:9 - cgroup2 cgroup2 rw",
+            "35 24 0:29 /a\\040b /mnt/x\\134y rw - cgroup2 none rw,nsdelegate",
+        ];
+        let mounts: Vec<Mount> = lines.iter().filter_map(|line| cgroup2(line)).collect();
+        let mount = |id, root: &str, point: &str| Mount {
+            id,
+            root: PathBuf::from(root),
+            point: PathBuf::from(point),
+        };
+        assert_eq!(
+            mounts,
+            [mount(34, "/", "/sys/fs/cgroup/unified"), mount(35, "/a b", "/mnt/x\\y")]
+        );
+    }
+
+    #[test]
+    fn other_lines_are_passed_over() {
+        for line in
+            ["", "30 24 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", "x", "1 2 3 4"]
+        {
+            assert_eq!(cgroup2(line), None, "{line}");
+        }
+    }
+}

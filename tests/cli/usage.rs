@@ -1,0 +1,89 @@
+//! Bad usage exits with 2 and touches nothing; help goes to standard output.
+
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::process::Stdio;
+use std::ptr::null_mut;
+
+use super::common::command::{command, devgate};
+
+#[test]
+fn bad_usage() {
+    for args in [
+        &["frobnicate"][..],
+        &["--frobnicate"],
+        &["hook", "state.json"],
+        &["hook", "--stale", "some"],
+        &["hook", "--rootless", "ignore"],
+        &["hook", "--default-devices", "most"],
+        &["hook", "--log-format", "xml"],
+        &["hook", "--log"],
+        &["apply"],
+        &["apply", "--cgroup", "/x"],
+        &["apply", "--config", "-"],
+        &["check", "--config", "-"],
+        &["check", "c 1:3 r"],
+        &["compile"],
+        &["inspect", "--cgroup", "/x", "--pid", "1"],
+        &["inspect", "--pid", "0"],
+        &["inspect", "--pid", "-1"],
+        &["inspect", "--pid", "x"],
+        &["inspect", "--pid", "2147483648"],
+        &["detach", "--cgroup", "/x"],
+        &["detach", "--cgroup", "/x", "--id", "0"],
+        &["detach", "--cgroup", "/x", "--id", "-1"],
+        &["detach", "--cgroup", "/x", "--id", "4294967296"],
+        &["demo", "extra"],
+    ] {
+        let run = devgate(args, "");
+        assert_eq!((run.code, run.text()), (Some(2), ""), "{args:?}: {run:?}");
+        assert!(!run.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn help() {
+    for args in [&["--help"][..], &["-h"], &["hook", "--help"], &["check", "--help"]] {
+        let run = devgate(args, "");
+        assert!(run.success().contains("Usage: devgate"), "{args:?}: {run:?}");
+    }
+    let help = devgate(&["--help"], "");
+    for command in ["hook", "apply", "inspect", "detach", "check", "compile", "demo"] {
+        let line = help.text().lines().find(|line| line.trim_start().starts_with(command));
+        assert!(line.is_some(), "{command} is not in {help:?}");
+    }
+    let version = devgate(&["--version"], "");
+    assert_eq!(version.success(), concat!("devgate ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+/// A terminal's two ends.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let (mut ours, mut theirs) = (0, 0);
+    // SAFETY: openpty writes two descriptors, and takes no name and no settings.
+    let made = unsafe { libc::openpty(&mut ours, &mut theirs, null_mut(), null_mut(), null_mut()) };
+    assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: both were just made for us.
+    unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) }
+}
+
+#[test]
+fn without_a_command_on_a_terminal() {
+    let (_ours, theirs) = terminal();
+    let output = command(&[]).stdin(Stdio::from(theirs)).output().expect("it can be run");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("Usage: devgate"), "{output:?}");
+}
+
+#[test]
+fn output_that_can_not_be_written_is_a_failure() {
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let mut check = command(&["check", "--config", sample().as_str(), "c 1:3 r"]);
+    let output = check.stdout(full).output().expect("it can be run");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(stderr, "devgate: standard output: No space left on device (os error 28)\n");
+}
+
+fn sample() -> String {
+    let path = super::common::files::sample("podman4-plain", "config.json");
+    path.to_str().expect("a path of text").to_owned()
+}

@@ -1,0 +1,140 @@
+//! runc, with bundles made from `testdata/bundle/config.json`.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use super::answers::{Steps, script};
+use super::container::Gated;
+use super::place::Place;
+use super::session::Session;
+use super::watch::{HookRun, hook_runs};
+use super::{DEVGATE, eventually, isolated, rootfs};
+
+const TEMPLATE: &str = include_str!("../../../testdata/bundle/config.json");
+
+/// What stands for the device rules until the end: they may be malformed.
+const DEVICES: &str = "\"the device rules\"";
+
+/// A bundle, and the container that runc makes of it.
+pub struct Runc {
+    place: Place,
+    config: Value,
+    rules: String,
+    gated: OnceCell<Gated>,
+}
+
+impl Runc {
+    /// A container with these device rules, which is let in by `devgate hook` with these
+    /// arguments.
+    pub fn new(rules: &str, arguments: &[&str]) -> Runc {
+        let mut runc = Runc::without_hook(rules);
+        let log = runc.log();
+        let first = ["devgate", "hook", "--log", &log, "--log-format", "json"];
+        runc.set_hook(&[&first, arguments].concat());
+        runc
+    }
+
+    /// A container with these device rules and no hook.
+    pub fn without_hook(rules: &str) -> Runc {
+        let place = Place::new();
+        let bundle = place.dir().join("bundle");
+        rootfs::make(&bundle.join("rootfs"));
+        let mut config: Value = serde_json::from_str(TEMPLATE).expect("the template is JSON");
+        config["linux"]["cgroupsPath"] = json!(format!("{}/container", place.cgroup_name()));
+        Runc { place, config, rules: rules.to_owned(), gated: OnceCell::new() }
+    }
+
+    pub fn set_hook(&mut self, args: &[&str]) {
+        self.config["hooks"] = json!({"createRuntime": [{"path": DEVGATE, "args": args}]});
+    }
+
+    /// Hooks as a file has them.
+    pub fn set_hooks(&mut self, hooks: Value) {
+        self.config["hooks"] = hooks;
+    }
+
+    pub fn log(&self) -> String {
+        self.place.path("hook.log")
+    }
+
+    pub fn hook_runs(&self) -> Vec<HookRun> {
+        hook_runs(&self.log())
+    }
+
+    /// `runc run`, which leaves the container behind.
+    pub fn start(&mut self, steps: &Steps) -> Session {
+        self.config["process"]["args"] = json!(["sh", "-c", script(steps)]);
+        self.write_config();
+        let bundle = self.place.path("bundle");
+        let mut command = self.command();
+        command.args(["run", "--detach", "--bundle", &bundle, "container"]);
+        Session::start(&mut command, &self.place)
+    }
+
+    /// A container takes these steps and gets these answers, under devgate's program alone if
+    /// it has the hook.
+    #[track_caller]
+    pub fn expect(mut self, steps: &Steps) {
+        let mut session = self.start(steps);
+        session.expect(steps);
+        let started = session.wait();
+        assert_eq!((started.code, started.stderr.as_str()), (Some(0), ""));
+        if self.config.get("hooks").is_some() {
+            self.gated().assert_running();
+        }
+        session.finish();
+        self.delete();
+        if let Some(gated) = self.gated.get() {
+            gated.assert_gone();
+        }
+    }
+
+    /// runc fails on account of the hook, and nothing is left.
+    #[track_caller]
+    pub fn expect_failure(&mut self) -> String {
+        let stderr = self.start(&[]).expect_failure(1);
+        eventually("the container's cgroup is gone", || self.place.cgroups().is_empty());
+        stderr
+    }
+
+    #[track_caller]
+    fn gated(&self) -> &Gated {
+        let runs = self.hook_runs();
+        let [run] = &runs[..] else { panic!("not one run: {runs:?}") };
+        self.gated.get_or_init(|| Gated::new(&self.place, run))
+    }
+
+    /// runc deletes only a container that it sees has ended.
+    #[track_caller]
+    fn delete(&self) {
+        eventually("runc deletes the container", || self.output(&["delete"]).status.success());
+    }
+
+    fn output(&self, args: &[&str]) -> Output {
+        self.command().args(args).arg("container").output().expect("runc can be started")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = isolated("runc");
+        command.args(["--root", &self.place.path("state")]);
+        command
+    }
+
+    fn write_config(&mut self) {
+        let devices = DEVICES.trim_matches('"');
+        self.config["linux"]["resources"]["devices"] = json!(devices);
+        let text = self.config.to_string().replacen(DEVICES, &self.rules, 1);
+        let file = self.place.dir().join("bundle/config.json");
+        fs::write(file, text).expect("the config can be written");
+    }
+}
+
+impl Drop for Runc {
+    fn drop(&mut self) {
+        // There is nothing to delete after a test that went well.
+        let _ = self.output(&["delete", "--force"]);
+    }
+}

@@ -1,0 +1,19 @@
+//! What several test binaries share.
+
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub mod askable;
+pub mod assembly;
+pub mod bpf;
+pub mod cgroup;
+pub mod command;
+pub mod enforce;
+pub mod engine;
+pub mod files;
+pub mod opener;
+pub mod opener_child;
+pub mod random;
+pub mod require;
+pub mod semantics;
+pub mod sleeper;
+pub mod witness;

@@ -1,0 +1,115 @@
+//! The files in `hooks`: they are what podman, CRI-O and containerd take, and they work.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::engine::answers::Answer::{Passed, Refused};
+use common::engine::answers::Steps;
+use common::engine::podman::Podman;
+use common::engine::runc::Runc;
+use common::engine::{DEVGATE, ready};
+use oci_spec::runtime::Hooks;
+use serde_json::{Value, json};
+
+const FOR_PODMAN: &str = "devgate.json";
+const FOR_CONTAINERD: &str = "containerd-base-spec-fragment.json";
+
+const INSTALLED: &str = "/usr/local/bin/devgate";
+const LOG: &str = "/var/log/devgate.log";
+
+const STEPS: &Steps = &[
+    ("rw /dev/null", Passed),
+    ("m /dev/other c 10 229", Passed),
+    ("r /dev/other", Refused),
+    ("w /dev/other", Refused),
+    ("rw /dev/other", Refused),
+];
+
+/// The folder's file as text.
+fn text(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks").join(name);
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).expect("it is JSON")
+}
+
+/// The file with devgate and its log where this test has them.
+fn moved(name: &str, log: &str) -> Value {
+    let text = text(name);
+    assert!(text.contains(&format!("\"{INSTALLED}\"")) && text.contains(&format!("\"{LOG}\"")));
+    parsed(&text.replace(INSTALLED, DEVGATE).replace(LOG, log))
+}
+
+/// Adds arguments to a hook that has some.
+fn add(args: &mut Value, more: &[&str]) {
+    let args = args.as_array_mut().expect("the hook has arguments");
+    args.extend(more.iter().map(|arg| json!(arg)));
+}
+
+#[test]
+fn no_file_is_left_out_here() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks");
+    let entries = fs::read_dir(folder).expect("the folder can be read");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("the folder can be read").file_name())
+        .map(|name| name.into_string().expect("names are text"))
+        .collect();
+    names.sort();
+    assert_eq!(names, [FOR_CONTAINERD, FOR_PODMAN]);
+}
+
+/// oci-hooks(5), version 1.0.0.
+#[test]
+fn podmans_file_is_of_hooks_1_0_0() {
+    let mut file = parsed(&text(FOR_PODMAN));
+    assert_eq!(file["version"], "1.0.0");
+    assert_eq!(file["stages"], json!(["createRuntime"]));
+    assert_eq!(file["when"], json!({"always": true}));
+    let args = ["devgate", "hook", "--log", LOG];
+    assert_eq!(file["hook"].take(), json!({"path": INSTALLED, "args": args}));
+    let mut keys: Vec<&String> = file.as_object().expect("it is an object").keys().collect();
+    keys.sort();
+    assert_eq!(keys, ["hook", "stages", "version", "when"]);
+}
+
+#[test]
+fn containerds_fragment_is_of_the_runtime_spec() {
+    let fragment = parsed(&text(FOR_CONTAINERD));
+    let keys: Vec<&String> = fragment.as_object().expect("it is an object").keys().collect();
+    assert_eq!(keys, ["hooks"]);
+    let hooks: Hooks = serde_json::from_value(fragment["hooks"].clone()).expect("it has hooks");
+    // Unknown keys are lost on the way.
+    assert_eq!(serde_json::to_value(&hooks).expect("hooks are JSON"), fragment["hooks"]);
+    let Some([hook]) = hooks.create_runtime().as_deref() else { panic!("not one: {hooks:?}") };
+    assert_eq!(hook.path(), Path::new(INSTALLED));
+    let args = ["devgate", "hook", "--log", LOG].map(str::to_owned);
+    assert_eq!(hook.args().as_deref(), Some(&args[..]));
+}
+
+#[test]
+fn podman_runs_its_file() {
+    if !(ready("podman") && ready("runc")) {
+        return;
+    }
+    let podman = Podman::without_hook();
+    let mut file = moved(FOR_PODMAN, &podman.log());
+    add(&mut file["hook"]["args"], &["--log-format", "json"]);
+    podman.add_hook_file(FOR_PODMAN, &file);
+    podman.expect(&[], STEPS);
+}
+
+#[test]
+fn runc_runs_containerds_fragment() {
+    if !ready("runc") {
+        return;
+    }
+    let mut runc = Runc::without_hook(r#"[{"allow": false, "access": "rwm"}]"#);
+    let mut fragment = moved(FOR_CONTAINERD, &runc.log());
+    add(&mut fragment["hooks"]["createRuntime"][0]["args"], &["--log-format", "json"]);
+    runc.set_hooks(fragment["hooks"].take());
+    runc.expect(STEPS);
+}
