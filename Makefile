@@ -25,6 +25,7 @@ test-deps:
 	@missing=; \
 	command -v runc >/dev/null || missing="$$missing runc"; \
 	command -v podman >/dev/null || missing="$$missing podman"; \
+	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
 	test -x /bin/busybox && ldd /bin/busybox >/dev/null 2>&1 && missing="$$missing busybox-static"; \
 	test -x /bin/busybox || missing="$$missing busybox-static"; \
 	if [ -n "$$missing" ]; then \

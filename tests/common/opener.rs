@@ -5,9 +5,11 @@
 //! [`serve_if_child`]. Orders and answers are lines on a socket, which is its standard input.
 
 use std::env;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use devgate::device::Request;
@@ -59,6 +61,12 @@ impl Opener {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Moves the child on into another cgroup, which must not be removed before this is dropped.
+    pub fn move_to(&self, cgroup: &Path) {
+        let file = cgroup.join("cgroup.procs");
+        fs::write(file, self.pid().to_string()).expect("the child can be moved");
     }
 
     fn order(&mut self, order: &str) -> String {

@@ -23,7 +23,7 @@ impl Place {
     pub fn new() -> Place {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("devgate-test-{}-{next}", process::id());
+        let name = format!("devgate-test-{}-place-{next}", process::id());
         let dir = env::temp_dir().join(&name);
         let cgroup = root().join(&name);
         fs::create_dir(&dir).expect("a folder can be made");

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::container::Gated;
 use super::place::Place;
 use super::session::Session;
 use super::watch::{HookRun, hook_runs};
-use super::{DEVGATE, eventually, isolated, rootfs};
+use super::{CGROUP2, DEVGATE, eventually, isolated, rootfs};
 
 const TEMPLATE: &str = include_str!("../../../testdata/bundle/config.json");
 
@@ -90,6 +91,20 @@ impl Runc {
         if let Some(gated) = self.gated.get() {
             gated.assert_gone();
         }
+    }
+
+    /// Looks at the cgroup of a container while that runs.
+    #[track_caller]
+    pub fn look(mut self, look: impl FnOnce(&Path)) {
+        let mut session = self.start(&[]);
+        session.expect(&[]);
+        look(
+            &self
+                .place
+                .cgroup_shown_at(&format!("{CGROUP2}{}/container", self.place.cgroup_name())),
+        );
+        session.finish();
+        self.delete();
     }
 
     /// runc fails on account of the hook, and nothing is left.
