@@ -24,6 +24,7 @@ test: test-deps lint
 test-deps:
 	@missing=; \
 	command -v runc >/dev/null || missing="$$missing runc"; \
+	command -v crun >/dev/null || missing="$$missing crun"; \
 	command -v podman >/dev/null || missing="$$missing podman"; \
 	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
 	test -x /bin/busybox && ldd /bin/busybox >/dev/null 2>&1 && missing="$$missing busybox-static"; \

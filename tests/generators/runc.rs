@@ -1,9 +1,9 @@
-//! runc's program for several configs, on its container's cgroup.
+//! runc's and crun's programs for several configs, on their containers' cgroups.
 
 use serde_json::Value;
 
 use super::common::command::devgate;
-use super::common::engine::{self, runc::Runc};
+use super::common::engine::{self, runc::Runc, runc::Runtime};
 use super::probe::Probe;
 
 const CONFIGS: [(&str, &str); 4] = [
@@ -23,18 +23,27 @@ const CONFIGS: [(&str, &str); 4] = [
 ];
 
 #[test]
-fn its_programs_are_what_they_are_decoded_to() {
-    if !engine::ready("runc") {
+fn runcs_programs_are_what_they_are_decoded_to() {
+    check("runc", Runtime::Runc);
+}
+
+#[test]
+fn cruns_programs_are_what_they_are_decoded_to() {
+    check("crun", Runtime::Crun);
+}
+
+fn check(generator: &str, runtime: Runtime) {
+    if !engine::ready(generator) {
         return;
     }
     for (name, rules) in CONFIGS {
-        Runc::without_hook(rules).look(|cgroup| {
+        Runc::of(runtime, rules).look(|cgroup| {
             let text = cgroup.to_str().expect("the path of a cgroup is text");
             let run = devgate(&["inspect", "--json", text], "");
             let report: Value = serde_json::from_str(run.success()).expect("one JSON object");
-            assert_eq!(report["programs"][0]["generator"], "runc", "{name}");
+            assert_eq!(report["programs"][0]["generator"], generator, "{name}");
             let counts = Probe::new().assert_right_about(cgroup);
-            println!("{name}: {counts:?}");
+            println!("{generator}, {name}: {counts:?}");
         });
     }
 }

@@ -25,6 +25,15 @@ pub struct Runc {
     config: Value,
     rules: String,
     gated: OnceCell<Gated>,
+    runtime: Runtime,
+}
+
+/// Who makes the container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    Runc,
+    /// With `memlock.c` preloaded.
+    Crun,
 }
 
 impl Runc {
@@ -40,12 +49,17 @@ impl Runc {
 
     /// A container with these device rules and no hook.
     pub fn without_hook(rules: &str) -> Runc {
+        Runc::of(Runtime::Runc, rules)
+    }
+
+    /// The same with another runtime.
+    pub fn of(runtime: Runtime, rules: &str) -> Runc {
         let place = Place::new();
         let bundle = place.dir().join("bundle");
         rootfs::make(&bundle.join("rootfs"));
         let mut config: Value = serde_json::from_str(TEMPLATE).expect("the template is JSON");
         config["linux"]["cgroupsPath"] = json!(format!("{}/container", place.cgroup_name()));
-        Runc { place, config, rules: rules.to_owned(), gated: OnceCell::new() }
+        Runc { place, config, rules: rules.to_owned(), gated: OnceCell::new(), runtime }
     }
 
     pub fn set_hook(&mut self, args: &[&str]) {
@@ -133,9 +147,31 @@ impl Runc {
     }
 
     fn command(&self) -> Command {
-        let mut command = isolated("runc");
+        let mut command = match self.runtime {
+            Runtime::Runc => isolated("runc"),
+            Runtime::Crun => {
+                let mut command = isolated("env");
+                command.args([&format!("LD_PRELOAD={}", self.memlock()), "crun"]);
+                command
+            }
+        };
         command.args(["--root", &self.place.path("state")]);
         command
+    }
+
+    /// The library to preload, built if need be.
+    fn memlock(&self) -> String {
+        let library = self.place.path("memlock.so");
+        if !Path::new(&library).exists() {
+            let source = self.place.path("memlock.c");
+            fs::write(&source, include_str!("memlock.c")).expect("a file can be made");
+            let status = Command::new("cc")
+                .args(["-shared", "-fPIC", "-o", &library, &source])
+                .status()
+                .expect("cc can be run");
+            assert!(status.success(), "cc: {status}");
+        }
+        library
     }
 
     fn write_config(&mut self) {
