@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use devgate::device::{Access, DeviceType, Request};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{major, minor};
+
+use super::complain;
 
 /// A request, or a path and the access to what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Asked {
             Asked::Path { path, access } => {
                 let name = path.display().to_string();
                 let node =
-                    open(path, process).with_context(|| format!("{name}: can't be found"))?;
+                    find(path, process).with_context(|| format!("{name}: can't be found"))?;
                 let metadata = node.metadata().with_context(|| format!("{name}: can't be read"))?;
                 let kind = metadata.file_type();
                 let device_type = if kind.is_char_device() {
@@ -67,9 +69,21 @@ impl Asked {
     }
 }
 
+/// A device that the container has no node for may still be asked about, by the host's.
+fn find(path: &Path, process: Option<i32>) -> anyhow::Result<File> {
+    let found = open(path, process);
+    if process.is_none() || found.is_ok() {
+        return found;
+    }
+    let Ok(hosts) = open(path, None) else { return found };
+    let name = path.display();
+    complain(&format!("warning: {name} is not there for the process: taking the host's"));
+    Ok(hosts)
+}
+
 /// Looks the node up without opening the device. A container's links lead where they lead for
 /// it: its root is the root.
-fn open(path: &PathBuf, process: Option<i32>) -> anyhow::Result<File> {
+fn open(path: &Path, process: Option<i32>) -> anyhow::Result<File> {
     let root = match process {
         Some(pid) => format!("/proc/{pid}/root"),
         None => "/".to_owned(),

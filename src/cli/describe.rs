@@ -10,6 +10,7 @@ use devgate::device::Access;
 use devgate::inspect::Attachment;
 use devgate::policy::{Origin, Policy, Rule};
 
+use super::colour;
 use super::names::Names;
 
 /// The merged rules, each with where it comes from.
@@ -57,12 +58,16 @@ pub fn plain_listing(out: &mut impl Write, program: &Program) -> io::Result<()> 
 /// Rules, one a line, with the names of their devices.
 pub fn rules(out: &mut impl Write, indent: &str, rules: &[Rule], names: &Names) -> io::Result<()> {
     if rules.is_empty() {
-        writeln!(out, "{indent}deny everything")?;
+        writeln!(out, "{indent}{} everything", colour::verdict("deny", 4))?;
     }
     for rule in rules {
+        let text = rule.to_string();
+        let (verdict, what) = text.split_once(' ').unwrap_or((&text, ""));
+        let width = 25_usize.saturating_sub(verdict.len());
+        let verdict = colour::verdict(verdict, 0);
         match names.of_rule(rule) {
-            Some(name) => writeln!(out, "{indent}{:26} {name}", rule.to_string())?,
-            None => writeln!(out, "{indent}{rule}")?,
+            Some(name) => writeln!(out, "{indent}{verdict} {what:width$} {name}")?,
+            None => writeln!(out, "{indent}{verdict} {what}")?,
         }
     }
     Ok(())

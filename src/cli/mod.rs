@@ -4,6 +4,7 @@ mod args;
 mod asked;
 mod by_hand;
 mod check;
+mod colour;
 mod compile;
 mod config;
 mod demo;

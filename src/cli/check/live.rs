@@ -16,7 +16,7 @@ use super::super::args::{Check, Rules};
 use super::super::config::prepared;
 use super::super::inspect::json::{RegionOutput, region};
 use super::super::names::Names;
-use super::super::{Exit, describe};
+use super::super::{Exit, colour, describe};
 
 #[derive(Serialize)]
 struct Line {
@@ -114,7 +114,8 @@ fn text(
         Answer::Unknown(why) => format!("{}: {why}", with(&judged.together).join(" and ")),
     };
     let what = format!("{request}{name}");
-    writeln!(out, "{:7}  {what:24}  {because}", word(&judged.together))?;
+    let verdict = colour::verdict(word(&judged.together), 7);
+    writeln!(out, "{verdict}  {what:24}  {because}")?;
     Ok(())
 }
 

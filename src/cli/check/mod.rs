@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::args::{Check, Rules};
 use super::asked::Asked;
 use super::config::{is_stdin, prepared};
-use super::{Exit, complain, describe};
+use super::{Exit, colour, complain, describe};
 
 /// Most bytes of a file of requests.
 const LIMIT: u64 = 64 << 20;
@@ -131,7 +131,8 @@ fn text_line(
         format!("{}: {rule}", bit.bit)
     };
     let bits: Vec<String> = decision.relevant(request.access).map(by).collect();
-    writeln!(out, "{:5}  {:20}  {}", decision.verdict, request.to_string(), bits.join(", "))?;
+    let verdict = colour::verdict(decision.verdict.word(), 5);
+    writeln!(out, "{verdict}  {:20}  {}", request.to_string(), bits.join(", "))?;
     Ok(())
 }
 

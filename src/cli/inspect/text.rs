@@ -104,10 +104,13 @@ fn decoded(decoded: &Decoded, names: &Names, out: &mut Vec<u8>) -> io::Result<()
 }
 
 fn effective(report: &Report, names: &Names, out: &mut Vec<u8>) -> io::Result<()> {
-    let running = report.inspection.running().count();
+    let running: Vec<_> = report.inspection.running().collect();
     let unknown = &report.effective.unknown;
-    match (running, unknown.len()) {
-        (0, 0) => return writeln!(out, "effective: no program runs, so everything is allowed"),
+    match (running.as_slice(), unknown.len()) {
+        ([], 0) => return writeln!(out, "effective: no program runs, so everything is allowed"),
+        ([(_, only)], 0) => {
+            return writeln!(out, "effective: what program {} allows", only.program.id);
+        }
         (_, 0) => writeln!(out, "effective, as every program has to allow it:")?,
         _ => {
             let ids: Vec<String> = unknown.iter().map(ToString::to_string).collect();

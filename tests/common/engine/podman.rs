@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -113,6 +114,20 @@ impl Podman {
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""));
         gated.assert_gone();
         gated
+    }
+
+    /// What an operator does while a container with these options runs, given its id.
+    #[track_caller]
+    pub fn look(&self, options: &[&str], look: impl FnOnce(&str, &Path)) {
+        let mut session = self.start(&[&["--rm"], options].concat(), &[]);
+        session.expect(&[]);
+        let Output { stdout, .. } = self.output(&["ps", "--quiet", "--no-trunc"]);
+        let id = String::from_utf8(stdout).expect("an id");
+        let id = id.trim();
+        let config = format!("vfs-containers/{id}/userdata/config.json");
+        look(id, &self.place.dir().join("storage").join(config));
+        session.finish();
+        self.last_gated().assert_gone();
     }
 
     /// podman fails on account of the hook, and no container is left.
