@@ -46,6 +46,7 @@ fn bench(args: Args) -> anyhow::Result<()> {
     let effort = args.effort();
     let tools = Tools::find(args.devgate, args.libcgroups)?;
     let world = World::set_up()?;
+    let tools = tools.copied(&world)?;
     let mut report = Report::new(effort)?;
     report.counts = counts::count()?;
     for (policy, rounds) in [

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use serde::Serialize;
 
 /// Measurements of one thing, in the order in which they were made.
@@ -61,13 +62,12 @@ impl Samples {
     }
 }
 
-/// The numbers from 0 to `count` in another order each round, so that nobody always comes first.
-pub fn order(count: usize, round: usize) -> impl Iterator<Item = usize> {
-    let backwards = round / count.max(1) % 2 == 1;
-    (0..count).map(move |place| {
-        let place = if backwards { count - 1 - place } else { place };
-        (place + round) % count
-    })
+/// The numbers from 0 to `count` in an order of the round's own, so that nobody always comes
+/// first, or behind the same one.
+pub fn order(count: usize, round: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..count).collect();
+    Rng::with_seed(round as u64).shuffle(&mut places);
+    places
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn each_round_has_all() {
         for round in 0..12 {
-            let mut places: Vec<usize> = order(3, round).collect();
+            let mut places: Vec<usize> = order(3, round);
             places.sort_unstable();
             assert_eq!(places, [0, 1, 2]);
         }

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use thiserror::Error;
 
+use super::arith::{AluOp, Cond};
 use super::insn::{Insn, Program};
-use super::op::{AluOp, Cond, CtxField, Reg};
+use super::op::{CtxField, Reg};
 use super::opcode;
 
 /// A jump is brought to an island before it is this long, in instructions. What is left to

@@ -2,8 +2,9 @@
 
 use thiserror::Error;
 
+use super::arith::{AluOp, Cond, Width};
 use super::insn::Insn;
-use super::op::{AluOp, Cond, CtxField, Op, Reg, Size, Source, Width};
+use super::op::{CtxField, Op, Reg, Size, Source};
 use super::opcode::{
     ALU32, ALU64, CALL, CLASS, CODE, EXIT, JA, JMP, JMP32, LD, LDDW, LDX, MEM, MODE, NEG, SIZE,
     SOURCE_REG,

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use super::arith::{AluOp, Cond, Width};
 use super::decode::{Decoded, decode};
 use super::insn::{Insn, Program};
-use super::op::{AluOp, Cond, CtxField, Op, Reg, Size, Source, Width};
+use super::op::{CtxField, Op, Reg, Size, Source};
 
 /// One line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]

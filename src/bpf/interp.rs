@@ -2,9 +2,10 @@
 
 use thiserror::Error;
 
+use super::arith::{AluOp, Width};
 use super::decode::{InsnError, InsnProblem, decode};
 use super::insn::Program;
-use super::op::{AluOp, Op, Reg, Source, Width};
+use super::op::{Op, Reg, Source};
 use crate::device::Request;
 
 /// What a run came to.

@@ -3,6 +3,7 @@
 //!
 //! Source: RFC 9669, "BPF Instruction Set Architecture (ISA)".
 
+mod arith;
 mod asm;
 mod decode;
 mod disasm;
@@ -11,9 +12,10 @@ mod interp;
 mod op;
 mod opcode;
 
+pub use arith::{AluOp, Cond, Width};
 pub use asm::{AssembleError, Assembler, Label};
 pub use decode::{Decoded, InsnError, InsnProblem, decode};
 pub use disasm::Line;
 pub use insn::{Insn, Program, ProgramBytesError};
 pub use interp::{Outcome, RunError, run};
-pub use op::{AluOp, Cond, CtxField, Op, Reg, Size, Source, Width};
+pub use op::{CtxField, Op, Reg, Size, Source};

@@ -13,6 +13,7 @@ mod hook;
 mod inspect;
 mod ls;
 mod manual;
+mod modes;
 mod names;
 mod spec;
 mod table;

@@ -3,7 +3,7 @@
 //! ```text
 //! policy -> grants   per type: which rule decides each bit, by numbers named (grants.rs)
 //!        -> segments numbers in a row with the same outcome, merged (segments.rs)
-//!        -> nodes    a decision DAG, equal subtrees being one node (dag.rs, tree.rs)
+//!        -> nodes    a decision DAG, equal subtrees being one node (dag.rs, pieces.rs, tree.rs)
 //!        -> program  instructions, loads only of what is compared (emit.rs)
 //! ```
 //!
@@ -14,7 +14,9 @@ mod comment;
 mod dag;
 mod emit;
 mod grants;
+mod pieces;
 mod segments;
+mod shape;
 mod tree;
 
 pub use comment::comment;

@@ -4,8 +4,10 @@
 mod attach;
 mod link;
 mod load;
+mod lock;
 mod program;
 mod query;
+mod replace;
 mod retry;
 pub(crate) mod sys;
 

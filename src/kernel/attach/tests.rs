@@ -1,10 +1,13 @@
 //! What only the inside can show; the rest is in tests/attach.rs. These need root and cgroup2.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::super::lock::LOCK_POLL;
+use super::super::replace::Round;
+use super::super::sys;
 use super::*;
 use crate::compile::compile;
 use crate::kernel::load;

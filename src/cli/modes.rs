@@ -1,0 +1,96 @@
+//! Options with a few values.
+
+use clap::ValueEnum;
+use devgate::hook::{LogFormat, Rootless};
+use devgate::kernel::Stale;
+use devgate::policy::DefaultDevices;
+
+/// Where the base rules (/dev/null and its like) go
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum DefaultDevicesMode {
+    /// Behind the last rule that denies everything: explicit rules win
+    #[default]
+    Base,
+    /// Behind all rules, as runc and crun do: they win over explicit rules
+    Append,
+    /// Nowhere
+    None,
+}
+
+impl From<DefaultDevicesMode> for DefaultDevices {
+    fn from(mode: DefaultDevicesMode) -> DefaultDevices {
+        match mode {
+            DefaultDevicesMode::Base => DefaultDevices::Base,
+            DefaultDevicesMode::Append => DefaultDevices::Append,
+            DefaultDevicesMode::None => DefaultDevices::None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum StaleMode {
+    /// Every other program attached directly to the cgroup
+    #[default]
+    All,
+    /// Programs named devgate
+    Own,
+    /// None
+    None,
+}
+
+impl From<StaleMode> for Stale {
+    fn from(mode: StaleMode) -> Stale {
+        match mode {
+            StaleMode::All => Stale::All,
+            StaleMode::Own => Stale::Own,
+            StaleMode::None => Stale::None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum RootlessMode {
+    /// Warn, and let the container start without a program of ours
+    #[default]
+    Warn,
+    /// Fail, so that the container does not start
+    Fail,
+}
+
+impl From<RootlessMode> for Rootless {
+    fn from(mode: RootlessMode) -> Rootless {
+        match mode {
+            RootlessMode::Warn => Rootless::Warn,
+            RootlessMode::Fail => Rootless::Fail,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum LogFormatMode {
+    /// key=value
+    #[default]
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
+impl From<LogFormatMode> for LogFormat {
+    fn from(mode: LogFormatMode) -> LogFormat {
+        match mode {
+            LogFormatMode::Text => LogFormat::Text,
+            LogFormatMode::Json => LogFormat::Json,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum CompileFormat {
+    /// A commented listing
+    #[default]
+    Text,
+    /// A JSON object: instructions, longest_path, bytes (base64), rules
+    Json,
+    /// The instructions' bytes
+    Raw,
+}

@@ -1,0 +1,178 @@
+//! Imports run one way (CONTRIBUTING.md), and what must be in one place only is there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module with those that it may import, and for `kernel` nothing above it.
+const LAYERS: [(&str, &[&str]); 15] = [
+    ("device", &[]),
+    ("mounts", &[]),
+    ("policy", &["device"]),
+    ("oci", &["device", "policy"]),
+    ("bpf", &["device"]),
+    ("compile", &["bpf", "device", "policy"]),
+    ("analyze", &["bpf", "device", "policy"]),
+    ("decode", &["analyze", "device", "policy"]),
+    ("verify", &["analyze", "bpf", "device", "policy"]),
+    ("kernel", &["bpf", "mounts", "verify"]),
+    ("cgroup", &["kernel", "mounts"]),
+    ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
+    ("inspect", &["analyze", "bpf", "cgroup", "compile", "decode", "device", "kernel", "policy"]),
+    // The binary: it takes from the library what it likes, by the crate's name.
+    ("cli", &[]),
+    ("main", &["cli"]),
+];
+
+const LONGEST_FILE: usize = 300;
+
+/// A file of src, without comments and without what is behind `#[cfg(test)]`.
+struct Source {
+    path: PathBuf,
+    code: Vec<String>,
+}
+
+fn sources() -> Vec<Source> {
+    let mut sources = Vec::new();
+    collect(Path::new("src"), &mut sources);
+    assert!(sources.len() > 50, "src was not read");
+    sources
+}
+
+fn collect(dir: &Path, sources: &mut Vec<Source>) {
+    for entry in fs::read_dir(dir).expect("src can be read") {
+        let path = entry.expect("src can be read").path();
+        if path.is_dir() {
+            collect(&path, sources);
+        } else if path.extension().is_some_and(|ending| ending == "rs")
+            && path.file_name().is_some_and(|name| name != "tests.rs")
+        {
+            let text = fs::read_to_string(&path).expect("a source is text");
+            sources.push(Source { code: code(&text), path });
+        }
+    }
+}
+
+fn code(text: &str) -> Vec<String> {
+    let own = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
+    own.map(|line| line.split("//").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// The module at the top to which a file belongs.
+fn module(path: &Path) -> String {
+    let part = path.iter().nth(1).expect("it is below src").to_string_lossy();
+    part.trim_end_matches(".rs").to_owned()
+}
+
+/// The modules named behind `crate::`, in braces or not.
+fn imports(code: &[String]) -> Vec<String> {
+    let text = code.join(" ");
+    let mut found = Vec::new();
+    for part in text.split("crate::").skip(1) {
+        match part.strip_prefix('{') {
+            Some(group) => found.extend(group_members(group)),
+            None => found.push(first_word(part)),
+        }
+    }
+    found
+}
+
+/// The first words of a group's members, not those of groups inside.
+fn group_members(group: &str) -> Vec<String> {
+    let mut depth = 0;
+    let mut members = vec![String::new()];
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => members.push(String::new()),
+            c if depth == 0 => members.last_mut().expect("there is one").push(c),
+            _ => {}
+        }
+    }
+    members.iter().map(|member| first_word(member.trim())).filter(|word| !word.is_empty()).collect()
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+fn forbidden(module: &str, imports: &[String]) -> Vec<String> {
+    let layers: BTreeMap<&str, &[&str]> = LAYERS.into_iter().collect();
+    let allowed = layers.get(module).unwrap_or_else(|| panic!("{module} is in no layer"));
+    let is_other =
+        |import: &&String| import.as_str() != module && layers.contains_key(import.as_str());
+    imports
+        .iter()
+        .filter(is_other)
+        .filter(|import| !allowed.contains(&import.as_str()))
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn imports_run_one_way() {
+    for source in sources() {
+        let module = module(&source.path);
+        if module == "lib" {
+            continue;
+        }
+        let found = forbidden(&module, &imports(&source.code));
+        assert!(found.is_empty(), "{} imports {found:?}", source.path.display());
+    }
+}
+
+#[test]
+fn layers_have_no_cycle() {
+    for (place, (module, allowed)) in LAYERS.iter().enumerate() {
+        for import in *allowed {
+            let below = LAYERS[..place].iter().any(|(lower, _)| lower == import);
+            assert!(below || *module == "main", "{module} imports {import}, which is not below it");
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_in_kernel_sys_alone() {
+    for source in sources() {
+        let fenced = source.path.starts_with("src/kernel/sys");
+        for line in &source.code {
+            let word = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+            let found = word.into_iter().any(|word| word == "unsafe");
+            assert!(!found || fenced, "{}: {line}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn nothing_panics_on_data_from_outside() {
+    for source in sources() {
+        for line in &source.code {
+            for word in
+                [".unwrap()", ".expect(", "panic!", "unreachable!", "todo!", "unimplemented!"]
+            {
+                assert!(!line.contains(word), "{}: {line}", source.path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn files_are_short() {
+    for source in sources() {
+        let lines = source.code.len();
+        assert!(lines <= LONGEST_FILE, "{} has {lines} lines", source.path.display());
+    }
+}
+
+#[test]
+fn the_checks_notice() {
+    let code = |text: &str| code(text);
+    let found = imports(&code("use crate::hook::Log;\nuse crate::{cgroup::{Cgroup, x}, bpf};"));
+    assert_eq!(found, ["hook", "cgroup", "bpf"]);
+    assert_eq!(forbidden("kernel", &found), ["hook", "cgroup"]);
+    assert_eq!(imports(&code("// crate::hook\n#[cfg(test)]\nuse crate::hook;")), [""; 0]);
+    assert_eq!(imports(&code("let x = crate::decode::decode(y);")), ["decode"]);
+    assert_eq!(forbidden("cli", &["hook".to_owned()]), ["hook"]);
+}
