@@ -1,6 +1,7 @@
 //! What registers hold: expressions over the fields of the request.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use super::boxes::Field;
 use crate::bpf::{AluOp, CtxField, Width};
@@ -72,7 +73,7 @@ struct Known {
 /// All expressions of one analysis.
 pub(super) struct Values {
     known: Vec<Known>,
-    ids: HashMap<Expr, ValueId>,
+    ids: HashMap<Expr, ValueId, BuildHasherDefault<DefaultHasher>>,
 }
 
 impl Values {
@@ -80,7 +81,7 @@ impl Values {
     pub(super) const CONTEXT: ValueId = ValueId(1);
 
     pub(super) fn new() -> Values {
-        let mut values = Values { known: Vec::new(), ids: HashMap::new() };
+        let mut values = Values { known: Vec::new(), ids: HashMap::default() };
         // In the order of the two names above.
         values.intern(Expr::Nothing, Depends::default(), 0);
         values.intern(Expr::Context, Depends::default(), 0);

@@ -22,12 +22,22 @@ pub struct Args {
     pub command: Option<Command>,
 }
 
+const HOOK_ABOUT: &str = "The OCI createRuntime hook: enforce a container's rules on its cgroup";
+const HOOK_EXAMPLES: &str = "Examples:\n\
+\x20 devgate hook --log /var/log/devgate.log < state.json\n\
+\x20 cat state.json config.json | devgate hook --dry-run";
+
+/// `devgate hook` on its own.
+#[derive(Debug, Parser)]
+#[command(bin_name = "devgate hook", about = HOOK_ABOUT, after_help = HOOK_EXAMPLES)]
+pub struct HookAlone {
+    #[command(flatten)]
+    pub hook: Hook,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// The OCI createRuntime hook: enforce a container's rules on its cgroup
-    #[command(after_help = "Examples:\n\
-\x20 devgate hook --log /var/log/devgate.log < state.json\n\
-\x20 cat state.json config.json | devgate hook --dry-run")]
+    #[command(about = HOOK_ABOUT, after_help = HOOK_EXAMPLES)]
     Hook(Hook),
     /// Enforce a config.json's rules on a cgroup
     #[command(after_help = "Example:\n\

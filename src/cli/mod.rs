@@ -19,6 +19,7 @@ mod spec;
 mod table;
 mod target;
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -47,7 +48,7 @@ impl From<Exit> for ExitCode {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match parse() {
         Ok(args) => args,
         Err(error) => {
             let help = !error.use_stderr();
@@ -76,6 +77,18 @@ pub fn main() -> ExitCode {
         }
         (Ok(exit), Ok(())) => exit.into(),
     }
+}
+
+/// A container waits for the hook, so its arguments are parsed without setting up those of every
+/// other command.
+fn parse() -> Result<Args, clap::Error> {
+    let mut args = std::env::args_os();
+    if args.nth(1).is_some_and(|first| first == "hook") {
+        let args = [OsString::from("devgate hook")].into_iter().chain(args);
+        let alone = args::HookAlone::try_parse_from(args)?;
+        return Ok(Args { command: Some(Command::Hook(alone.hook)) });
+    }
+    Args::try_parse()
 }
 
 /// An engine that was told nothing else calls the hook without arguments.

@@ -1,6 +1,7 @@
 //! The decision DAG: nodes that test one field, equal ones being the same node.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use crate::device::Access;
 
@@ -60,7 +61,8 @@ impl Node {
 #[derive(Debug, Default)]
 pub(super) struct Dag {
     nodes: Vec<Node>,
-    ids: HashMap<Node, NodeId>,
+    /// Without random keys: a policy that makes these collide only slows its own container.
+    ids: HashMap<Node, NodeId, BuildHasherDefault<DefaultHasher>>,
 }
 
 impl Dag {

@@ -11,6 +11,10 @@ use crate::device::DeviceType;
 /// that functions which are alike in places share these places' nodes.
 const MOST_UNALIGNED: usize = 16;
 
+/// Bit tests of major and minor, as they are tried.
+const BITS: [(bool, bool); 4] = [(false, true), (false, false), (true, true), (true, false)];
+/// A chain of comparisons does for fewer majors.
+const LEAST_MAJORS_FOR_BITS: usize = 8;
 /// A policy with more points than this (majors times minors, at worst) is only tried with
 /// aligned cuts: without them, their nodes may be as many.
 const MOST_POINTS_UNALIGNED: usize = 100_000;
@@ -40,16 +44,17 @@ impl Style {
             .flat_map(|grants| grants.named.values().chain([&grants.any]))
             .filter(|minors| minors.named.len() > MOST_UNALIGNED)
             .count();
+        let majors = grants.iter().map(|grants| grants.named.len()).max().unwrap_or(0);
         let points: usize = grants.iter().map(Grants::points).sum();
         let mut styles = Vec::new();
         for aligned in [true, false] {
             if (aligned && large < 2) || (!aligned && points > MOST_POINTS_UNALIGNED) {
                 continue;
             }
-            for (major_bits, minor_bits) in
-                [(false, true), (false, false), (true, true), (true, false)]
-            {
-                styles.push(Style { major_bits, minor_bits, aligned });
+            for (major_bits, minor_bits) in BITS {
+                if !major_bits || majors >= LEAST_MAJORS_FOR_BITS {
+                    styles.push(Style { major_bits, minor_bits, aligned });
+                }
             }
         }
         styles
