@@ -42,6 +42,15 @@ lint:
 bless:
 	DEVGATE_BLESS=1 cargo test --locked --test samples
 
+# Its libbpf needs libelf's headers. Not one cargo call with `build`: features would unify.
+bench: build
+	test -e /usr/include/gelf.h || { apt-get update -q && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -q -y --no-install-recommends libelf-dev pkg-config make; }
+	command -v runc >/dev/null || apt-get install -q -y --no-install-recommends runc
+	test -x /bin/busybox || apt-get install -q -y --no-install-recommends busybox-static
+	RUSTFLAGS="$(STATIC)" cargo build --release --locked -p devgate-bench --target $(HOST)
+	target/$(HOST)/release/devgate-bench --devgate $(BINARY) --json target/bench.json
+
 # One man page a command, in target/man.
 man: build
 	$(BINARY) man target/man

@@ -32,7 +32,7 @@ pub fn of_type(file_system: &str) -> io::Result<Vec<Mount>> {
 /// # Errors
 /// It can't be opened or read.
 pub fn read_proc(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(1 << 14);
+    let mut text = Vec::with_capacity(1 << 12);
     File::open(path)?.read_to_end(&mut text)?;
     Ok(text)
 }

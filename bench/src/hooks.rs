@@ -64,7 +64,7 @@ pub const NOTHING: &str = "nothing (C, static)";
 
 struct Contender {
     name: &'static str,
-    path: PathBuf,
+    command: Vec<PathBuf>,
     times: Samples,
     faults: Samples,
 }
@@ -93,15 +93,15 @@ pub fn measure(
     let program = tools.devgate_program(&bundle.join("config.json"))?;
     let mut contenders = Vec::new();
     let mut failed = Vec::new();
-    for (name, path) in [
-        (DEVGATE, tools.devgate.clone()),
-        (FLOOR, floor(world, &format!("floor-{name}"), &program)?),
-        (NOTHING, nothing(world)?),
-        (LIBCGROUPS, tools.libcgroups.clone()),
+    for (name, command) in [
+        (DEVGATE, vec![tools.devgate.clone(), "hook".into()]),
+        (FLOOR, vec![floor(world, &format!("floor-{name}"), &program)?]),
+        (NOTHING, vec![nothing(world)?]),
+        (LIBCGROUPS, vec![tools.libcgroups.clone()]),
     ] {
         // The first run warms up, and shows what can't be run at all.
         let (times, faults) = Default::default();
-        let mut contender = Contender { name, path, times, faults };
+        let mut contender = Contender { name, command, times, faults };
         match stage.run(&mut contender)? {
             None => {
                 (contender.times, contender.faults) = Default::default();
@@ -171,7 +171,8 @@ impl<'w> Stage<'w> {
     fn run(&self, contender: &mut Contender) -> anyhow::Result<Option<String>> {
         self.cgroup.put_only(self.stale.as_fd())?;
         let stale = self.cgroup.only_program()?;
-        let run = run(&[&contender.path], &self.state, &self.world.path("log"))?;
+        let command: Vec<&Path> = contender.command.iter().map(PathBuf::as_path).collect();
+        let run = run(&command, &self.state, &self.world.path("log"))?;
         let now = self.cgroup.only_program().with_context(|| contender.name)?;
         let idle = contender.name == NOTHING || run.failure.is_some();
         ensure!((now == stale) == idle, "{} did not do its work", contender.name);

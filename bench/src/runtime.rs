@@ -70,7 +70,7 @@ pub fn bundle(
         },
     });
     if let Some(path) = hook {
-        config["hooks"] = json!({"createRuntime": [{"path": path}]});
+        config["hooks"] = json!({"createRuntime": [{"path": path, "args": ["hook", "hook"]}]});
     }
     fs::write(bundle.join("config.json"), config.to_string())?;
     Ok(bundle)

@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use super::AnalyzeError;
 use super::boxes::{Box, join};
 use super::region::Region;
-use super::truth::{Condition, MOST_INTERVALS, Tests};
+use super::truth::{Condition, MOST_INTERVALS, NotCut, Tests};
 use super::values::{ValueId, Values};
 use crate::bpf::{
     AluOp, Cond, Decoded, InsnError, InsnProblem, Op, Program, Reg, Source, Width, decode,
 };
 use crate::policy::Verdict;
 
-/// Boxes that may be looked at in all: some seconds.
-const MOST_STEPS: usize = 1 << 30;
+/// Boxes, and parts of intervals, that may be looked at in all: some seconds.
+const MOST_STEPS: usize = 1 << 27;
 
 pub(super) fn execute(program: &Program) -> Result<Vec<Region>, AnalyzeError> {
     let insns = program.insns();
@@ -28,7 +28,7 @@ pub(super) fn execute(program: &Program) -> Result<Vec<Region>, AnalyzeError> {
         values: Values::new(),
         arrived: BTreeMap::new(),
         regions: Vec::new(),
-        steps: 0,
+        budget: MOST_STEPS,
     };
     let mut registers = [Values::NOTHING; Reg::COUNT];
     registers[Reg::R1.index()] = Values::CONTEXT;
@@ -54,7 +54,8 @@ struct Execution {
     values: Values,
     arrived: BTreeMap<usize, Vec<Flow>>,
     regions: Vec<Region>,
-    steps: usize,
+    /// Steps left.
+    budget: usize,
 }
 
 impl Execution {
@@ -178,10 +179,8 @@ impl Execution {
         condition: Condition,
         boxes: Vec<Box>,
     ) -> Result<(Vec<Box>, Vec<Box>), AnalyzeError> {
-        self.steps += boxes.len();
-        if self.steps > MOST_STEPS {
-            return Err(AnalyzeError::TooLong { index, limit: MOST_STEPS });
-        }
+        let too_long = AnalyzeError::TooLong { index, limit: MOST_STEPS };
+        self.budget = self.budget.checked_sub(boxes.len()).ok_or(too_long.clone())?;
         let (mut taken, mut not) = (Vec::new(), Vec::new());
         match condition.tests(&self.values) {
             Tests::Nothing(true) => taken = boxes,
@@ -195,9 +194,15 @@ impl Execution {
             }
             Tests::Number(field) => {
                 for one in boxes {
+                    let interval = one.interval(field);
                     let parts = condition
-                        .cut(&self.values, field, one.interval(field))
-                        .map_err(|_| AnalyzeError::Fragmented { index, limit: MOST_INTERVALS })?;
+                        .cut(&self.values, field, interval, &mut self.budget)
+                        .map_err(|error| match error {
+                            NotCut::TooLong => too_long.clone(),
+                            NotCut::Fragmented => {
+                                AnalyzeError::Fragmented { index, limit: MOST_INTERVALS }
+                            }
+                        })?;
                     for (interval, holds) in parts {
                         let side = if holds { &mut taken } else { &mut not };
                         side.push(one.with(field, interval));

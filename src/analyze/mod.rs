@@ -8,6 +8,7 @@
 //! Since the parts of a cut box are disjoint and together the box, the regions that come out
 //! partition all requests. There is no approximation: what can't be cut exactly is an error.
 
+mod bounds;
 mod boxes;
 mod flow;
 mod region;

@@ -1,9 +1,10 @@
 //! Where a condition holds: for which words, or for which numbers of an interval.
 
+use super::bounds::{bounds, decided};
 use super::boxes::{Field, WORDS, Words, word};
 use super::region::Interval;
 use super::values::{Depends, Expr, Fields, ValueId, Values};
-use crate::bpf::{AluOp, Cond, CtxField, Width};
+use crate::bpf::{Cond, CtxField, Width};
 
 /// Intervals that one condition may cut an interval into.
 pub(super) const MOST_INTERVALS: usize = 1 << 16;
@@ -25,8 +26,13 @@ pub(super) enum Tests {
     Mix,
 }
 
-/// Too many intervals.
-pub(super) struct Fragmented;
+/// Why an interval is not cut.
+pub(super) enum NotCut {
+    /// Into too many intervals.
+    Fragmented,
+    /// It takes too long to find out where.
+    TooLong,
+}
 
 impl Condition {
     pub(super) fn tests(&self, values: &Values) -> Tests {
@@ -52,14 +58,16 @@ impl Condition {
     }
 
     /// Cuts `numbers` of `field` into intervals, in order, each with whether the condition
-    /// holds for all its numbers or for none.
+    /// holds for all its numbers or for none. Each look at a part of them is a step of the
+    /// budget.
     pub(super) fn cut(
         &self,
         values: &Values,
         field: Field,
         numbers: Interval,
-    ) -> Result<Vec<(Interval, bool)>, Fragmented> {
-        let mut cuts = Cuts(Vec::new());
+        budget: &mut usize,
+    ) -> Result<Vec<(Interval, bool)>, NotCut> {
+        let mut cuts = Cuts { parts: Vec::new(), budget };
         if let Some(steps) = self.steps(values) {
             // The outcome changes only at these numbers.
             let mut first = numbers.first;
@@ -75,7 +83,7 @@ impl Condition {
         } else {
             self.halve(values, field, numbers, &mut cuts)?;
         }
-        Ok(cuts.0)
+        Ok(cuts.parts)
     }
 
     /// For a plain field against a constant, unsigned or for equality: at most two numbers,
@@ -108,10 +116,15 @@ impl Condition {
         values: &Values,
         field: Field,
         numbers: Interval,
-        cuts: &mut Cuts,
-    ) -> Result<(), Fragmented> {
+        cuts: &mut Cuts<'_>,
+    ) -> Result<(), NotCut> {
+        *cuts.budget = cuts.budget.checked_sub(1).ok_or(NotCut::TooLong)?;
         let decided = match numbers.len() {
             1 => Some(self.holds(values, Fields::of(field, numbers.first))),
+            // How a value compares with itself does not hang on it; but it may have no bit.
+            _ if self.a == self.b && self.cond != Cond::Set => {
+                Some(self.holds(values, Fields::of(field, numbers.first)))
+            }
             _ => {
                 let (a, b) = (bounds(values, self.a, numbers), bounds(values, self.b, numbers));
                 decided(self.cond, self.width, a, b)
@@ -127,166 +140,18 @@ impl Condition {
     }
 }
 
-struct Cuts(Vec<(Interval, bool)>);
+struct Cuts<'b> {
+    parts: Vec<(Interval, bool)>,
+    budget: &'b mut usize,
+}
 
-impl Cuts {
+impl Cuts<'_> {
     /// Adds the next interval, to the last one if the outcome is the same.
-    fn push(&mut self, interval: Interval, holds: bool) -> Result<(), Fragmented> {
-        match self.0.last_mut() {
+    fn push(&mut self, interval: Interval, holds: bool) -> Result<(), NotCut> {
+        match self.parts.last_mut() {
             Some((last, same)) if *same == holds => last.last = interval.last,
-            _ => self.0.push((interval, holds)),
+            _ => self.parts.push((interval, holds)),
         }
-        if self.0.len() > MOST_INTERVALS { Err(Fragmented) } else { Ok(()) }
-    }
-}
-
-/// Smallest and largest value, or wider.
-#[derive(Clone, Copy)]
-struct Bounds {
-    min: u64,
-    max: u64,
-}
-
-impl Bounds {
-    fn exactly(value: u64) -> Bounds {
-        Bounds { min: value, max: value }
-    }
-
-    fn any(width: Width) -> Bounds {
-        let max = match width {
-            Width::W32 => u64::from(u32::MAX),
-            Width::W64 => u64::MAX,
-        };
-        Bounds { min: 0, max }
-    }
-
-    /// The bits below the highest one in which values may differ, and that one.
-    fn unknown_bits(self) -> u64 {
-        match (self.min ^ self.max).leading_zeros() {
-            64 => 0,
-            zeros => u64::MAX >> zeros,
-        }
-    }
-}
-
-/// Bounds of a value that depends on one field, for these numbers of it.
-fn bounds(values: &Values, id: ValueId, numbers: Interval) -> Bounds {
-    match values.expr(id) {
-        Expr::Constant(value) => Bounds::exactly(value),
-        Expr::Load(_) => Bounds { min: u64::from(numbers.first), max: u64::from(numbers.last) },
-        Expr::Alu { op, width, a, b } => {
-            alu_bounds(op, width, bounds(values, a, numbers), bounds(values, b, numbers))
-        }
-        Expr::Nothing | Expr::Context => Bounds::any(Width::W64),
-    }
-}
-
-fn alu_bounds(op: AluOp, width: Width, a: Bounds, b: Bounds) -> Bounds {
-    let any = Bounds::any(width);
-    if a.max > any.max || b.max > any.max {
-        // Would have to be cut to 32 bits first.
-        return any;
-    }
-    let bits = any.max.count_ones();
-    // Whether the operation keeps the order of its first operand's values.
-    let monotone = match op {
-        AluOp::Mov => return b,
-        AluOp::And | AluOp::Or | AluOp::Xor => {
-            let unknown = a.unknown_bits() | b.unknown_bits();
-            let known = op.apply(width, a.min & !unknown, b.min & !unknown) & !unknown;
-            let max = match op {
-                AluOp::And => known | (unknown & a.max_bits() & b.max_bits()),
-                _ => known | unknown,
-            };
-            return Bounds { min: known, max };
-        }
-        // One bit, moved up by a count that does not wrap.
-        AluOp::Lsh if a.min == a.max => {
-            let count = |count: u64| count % u64::from(bits);
-            let same_turn = b.min / u64::from(bits) == b.max / u64::from(bits);
-            let fits = a.min.checked_mul(1 << count(b.max)).is_some_and(|max| max <= any.max);
-            return match same_turn && fits {
-                true => Bounds { min: a.min << count(b.min), max: a.min << count(b.max) },
-                false => any,
-            };
-        }
-        _ if b.min != b.max => false,
-        AluOp::Rsh => true,
-        AluOp::Lsh => {
-            let count = b.min % u64::from(bits);
-            a.max <= any.max >> count
-        }
-        AluOp::Add => a.max.checked_add(b.min).is_some_and(|sum| sum <= any.max),
-        AluOp::Sub => a.min >= b.min || a.max < b.min,
-        AluOp::Mul => a.max.checked_mul(b.min).is_some_and(|product| product <= any.max),
-        AluOp::Arsh => a.max <= any.max >> 1,
-    };
-    if !monotone {
-        return any;
-    }
-    Bounds { min: op.apply(width, a.min, b.min), max: op.apply(width, a.max, b.min) }
-}
-
-impl Bounds {
-    /// Every bit that a value within the bounds may have.
-    fn max_bits(self) -> u64 {
-        self.max | self.unknown_bits()
-    }
-}
-
-/// The condition's outcome, if it is the same for all values within the bounds.
-fn decided(cond: Cond, width: Width, a: Bounds, b: Bounds) -> Option<bool> {
-    let limit = Bounds::any(width).max;
-    if a.max > limit || b.max > limit {
-        return None;
-    }
-    let less = |a: Bounds, b: Bounds| {
-        if a.max < b.min {
-            Some(true)
-        } else if a.min >= b.max {
-            Some(false)
-        } else {
-            None
-        }
-    };
-    let not = |outcome: Option<bool>| outcome.map(|holds| !holds);
-    match cond {
-        Cond::Eq | Cond::Ne => {
-            let equal = match (a, b) {
-                (a, b) if a.max < b.min || b.max < a.min => Some(false),
-                (a, b) if a.min == a.max && b.min == b.max => Some(true),
-                _ => None,
-            };
-            if cond == Cond::Eq { equal } else { not(equal) }
-        }
-        Cond::Lt => less(a, b),
-        Cond::Ge => not(less(a, b)),
-        Cond::Gt => less(b, a),
-        Cond::Le => not(less(b, a)),
-        Cond::Set => {
-            let common = alu_bounds(AluOp::And, width, a, b);
-            if common.min > 0 {
-                Some(true)
-            } else if common.max == 0 {
-                Some(false)
-            } else {
-                None
-            }
-        }
-        Cond::SGt | Cond::SGe | Cond::SLt | Cond::SLe => {
-            // With all values of one sign, signed order is unsigned order.
-            let half = limit >> 1;
-            let one_sign = |bounds: Bounds| bounds.max <= half || bounds.min > half;
-            let same = (a.max <= half) == (b.max <= half);
-            if !(one_sign(a) && one_sign(b) && same) {
-                return None;
-            }
-            match cond {
-                Cond::SLt => less(a, b),
-                Cond::SGe => not(less(a, b)),
-                Cond::SGt => less(b, a),
-                _ => not(less(b, a)),
-            }
-        }
+        if self.parts.len() > MOST_INTERVALS { Err(NotCut::Fragmented) } else { Ok(()) }
     }
 }

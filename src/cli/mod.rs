@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
             return if help { Exit::Success } else { Exit::Usage }.into();
         }
     };
-    let Some(command) = args.command.or_else(hook_on_stdin) else {
+    let Some(command) = args.command else {
         let _ = Args::command().write_help(&mut io::stderr());
         return Exit::Usage.into();
     };
@@ -79,21 +79,20 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A container waits for the hook, so its arguments are parsed without setting up those of every
-/// other command.
+/// A container waits for the hook: its arguments are parsed without setting up those of every
+/// other command, and not at all if there are none.
 fn parse() -> Result<Args, clap::Error> {
-    let mut args = std::env::args_os();
-    if args.nth(1).is_some_and(|first| first == "hook") {
-        let args = [OsString::from("devgate hook")].into_iter().chain(args);
-        let alone = args::HookAlone::try_parse_from(args)?;
-        return Ok(Args { command: Some(Command::Hook(alone.hook)) });
+    let mut args = std::env::args_os().skip(1).peekable();
+    let hook = |hook| Ok(Args { command: Some(Command::Hook(hook)) });
+    match args.next() {
+        None if !io::stdin().is_terminal() => hook(args::Hook::default()),
+        Some(first) if first == "hook" && args.peek().is_none() => hook(args::Hook::default()),
+        Some(first) if first == "hook" => {
+            let args = [OsString::from("devgate hook")].into_iter().chain(args);
+            hook(args::HookAlone::try_parse_from(args)?.hook)
+        }
+        _ => Args::try_parse(),
     }
-    Args::try_parse()
-}
-
-/// An engine that was told nothing else calls the hook without arguments.
-fn hook_on_stdin() -> Option<Command> {
-    (!io::stdin().is_terminal()).then(|| Command::Hook(args::Hook::default()))
 }
 
 fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {

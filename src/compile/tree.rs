@@ -15,6 +15,9 @@ const MOST_UNALIGNED: usize = 16;
 const BITS: [(bool, bool); 4] = [(false, true), (false, false), (true, true), (true, false)];
 /// A chain of comparisons does for fewer majors.
 const LEAST_MAJORS_FOR_BITS: usize = 8;
+/// With more points than this, setting up a bit test is always earned back, and trying the other
+/// styles costs more than they could save.
+const MOST_POINTS_TRIED: usize = 256;
 /// A policy with more points than this (majors times minors, at worst) is only tried with
 /// aligned cuts: without them, their nodes may be as many.
 const MOST_POINTS_UNALIGNED: usize = 100_000;
@@ -52,7 +55,8 @@ impl Style {
                 continue;
             }
             for (major_bits, minor_bits) in BITS {
-                if !major_bits || majors >= LEAST_MAJORS_FOR_BITS {
+                let worth = !major_bits || majors >= LEAST_MAJORS_FOR_BITS;
+                if worth && (points <= MOST_POINTS_TRIED || (major_bits, minor_bits) == BITS[0]) {
                     styles.push(Style { major_bits, minor_bits, aligned });
                 }
             }

@@ -89,7 +89,7 @@ pub enum OciError {
 /// All of a reader's bytes, or an error if there are too many.
 pub(super) fn read_bounded(reader: impl Read, document: &Document) -> Result<Vec<u8>, OciError> {
     // Most documents fit; larger ones grow from here.
-    let mut bytes = Vec::with_capacity(1 << 16);
+    let mut bytes = Vec::with_capacity(1 << 14);
     let read = reader.take(LIMIT + 1).read_to_end(&mut bytes);
     match read {
         Err(source) => Err(OciError::Read { document: document.clone(), source }),
