@@ -123,6 +123,38 @@ fn imports_run_one_way() {
     }
 }
 
+/// How many `super::` lead from a file to the crate's root.
+fn depth(path: &Path) -> usize {
+    let own = path.iter().skip(1).count();
+    if path.ends_with("mod.rs") { own - 1 } else { own }
+}
+
+fn reaches_root(path: &Path, code: &[String]) -> bool {
+    code.join(" ").contains(&"super::".repeat(depth(path)))
+}
+
+/// Only `crate::` leads from one layer to another, so that the check above sees it.
+#[test]
+fn no_import_goes_up_to_the_root() {
+    for source in sources() {
+        assert!(!reaches_root(&source.path, &source.code), "{}", source.path.display());
+    }
+}
+
+/// What is behind `#[cfg(test)]` is not looked at here: it must be tests, to the end.
+#[test]
+fn only_tests_are_cfg_test() {
+    for source in sources() {
+        let text = fs::read_to_string(&source.path).expect("a source is text");
+        let mut behind = text.lines().skip_while(|line| line.trim() != "#[cfg(test)]").skip(1);
+        if let Some(module) = behind.next() {
+            let tests = matches!(module, "mod tests {" | "mod tests;");
+            let last = module.ends_with(';') || behind.position(|line| line == "}").is_some();
+            assert!(tests && last && behind.next().is_none(), "{}", source.path.display());
+        }
+    }
+}
+
 #[test]
 fn layers_have_no_cycle() {
     for (place, (module, allowed)) in LAYERS.iter().enumerate() {
@@ -175,4 +207,8 @@ fn the_checks_notice() {
     assert_eq!(imports(&code("// crate::hook\n#[cfg(test)]\nuse crate::hook;")), [""; 0]);
     assert_eq!(imports(&code("let x = crate::decode::decode(y);")), ["decode"]);
     assert_eq!(forbidden("cli", &["hook".to_owned()]), ["hook"]);
+    let up = code("use super::super::hook::Log;");
+    assert!(reaches_root(Path::new("src/kernel/load.rs"), &up));
+    assert!(reaches_root(Path::new("src/kernel/sys/mod.rs"), &up));
+    assert!(!reaches_root(Path::new("src/kernel/sys/attr.rs"), &up));
 }

@@ -16,7 +16,7 @@ use common::witness::Witnesses;
 use devgate::compile::compile;
 use devgate::verify::verify;
 
-const POLICIES: u64 = 20_000;
+const POLICIES: u64 = 60_000;
 const REQUESTS: usize = 25;
 
 #[test]

@@ -76,7 +76,12 @@ impl fmt::Display for Text {
             Op::LoadImm64 { dst, value } => write!(f, "r{} = {value:#x} ll", dst.number()),
             Op::Jump { target } => write!(f, "goto +{}", target - self.after),
             Op::Branch { cond, width, dst, src, target } => {
-                let (dst, src) = (name(width, dst), operand(width, src));
+                let src = match src {
+                    // The kernel shows what is compared with in hexadecimal, whatever its sign.
+                    Source::Imm(imm) if imm < 0 => format!("{imm:#x}"),
+                    src => operand(width, src),
+                };
+                let dst = name(width, dst);
                 write!(f, "if {dst} {} {src} goto +{}", relation(cond), target - self.after)
             }
             Op::Exit => f.write_str("exit"),

@@ -14,7 +14,7 @@ use crate::common::random::seed;
 use crate::common::witness::interpreter;
 use crate::grid::{partition, verdict};
 
-const PROGRAMS: u64 = 3_000;
+const PROGRAMS: u64 = 20_000;
 /// A window has at most this many numbers, and that many of them are asked about.
 const WIDEST: u32 = 1 << 10;
 const ASKED: u32 = 100;

@@ -23,7 +23,7 @@ use equivalence::{Requests, difference};
 use mutants::Kind;
 
 /// Random policies, those about which not too much has to be asked.
-const RANDOM: usize = 20;
+const RANDOM: usize = 80;
 const MOST_RULES: usize = 20;
 const MOST_REQUESTS: usize = 20_000;
 
