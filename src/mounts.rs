@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,15 @@ pub fn read_proc(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(1 << 12);
     File::open(path)?.read_to_end(&mut text)?;
     Ok(text)
+}
+
+/// A number that /proc/self/fdinfo has of a descriptor, by its key with the colon; `None` where
+/// it has none.
+pub fn fdinfo(descriptor: &impl AsRawFd, key: &str) -> Option<u32> {
+    let text = read_proc(format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd()).as_ref()).ok()?;
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let number = lines.find_map(|line| line.strip_prefix(key.as_bytes()))?;
+    std::str::from_utf8(number).ok()?.trim().parse().ok()
 }
 
 fn mount(line: &[u8], wanted: &[u8]) -> Option<Mount> {

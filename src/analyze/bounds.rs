@@ -19,12 +19,7 @@ impl Bounds {
     }
 
     fn between(min: u64, max: u64) -> Bounds {
-        // Above the highest bit in which the two differ, all values are as they are.
-        let unknown = match (min ^ max).leading_zeros() {
-            64 => 0,
-            zeros => u64::MAX >> zeros,
-        };
-        Bounds { min, max, bits: min | unknown }
+        Bounds { min, max, bits: min | differing(min, max) }
     }
 
     fn any(width: Width) -> Bounds {
@@ -33,10 +28,7 @@ impl Bounds {
 
     /// The bits in which values may differ.
     fn unknown_bits(self) -> u64 {
-        match (self.min ^ self.max).leading_zeros() {
-            64 => 0,
-            zeros => (u64::MAX >> zeros) & self.bits,
-        }
+        differing(self.min, self.max) & self.bits
     }
 
     /// Of the lower 32 bits, or of all.
@@ -51,6 +43,12 @@ impl Bounds {
             Bounds { min: 0, max: largest & self.bits, bits: largest & self.bits }
         }
     }
+}
+
+/// The bits in which numbers from one to the other may differ: above the highest in which the two
+/// do, all are as they are.
+fn differing(min: u64, max: u64) -> u64 {
+    u64::MAX.checked_shr((min ^ max).leading_zeros()).unwrap_or(0)
 }
 
 fn largest(width: Width) -> u64 {

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use super::{Cgroup, CgroupError, open_dir};
-use crate::mounts::{Mount, of_type, read_proc};
+use crate::mounts::{Mount, fdinfo, of_type};
 
 /// Opens a cgroup by its path in the hierarchy, through the first mount that shows it.
 pub(super) fn open(name: PathBuf) -> Result<Cgroup, CgroupError> {
@@ -60,7 +60,5 @@ fn mounts() -> Result<Vec<Mount>, CgroupError> {
 /// The id of the mount through which the directory was reached; `None` where /proc does not
 /// tell, and it has to be taken as it is.
 fn mount_id(dir: &File) -> Option<u32> {
-    let text = read_proc(format!("/proc/self/fdinfo/{}", dir.as_raw_fd()).as_ref()).ok()?;
-    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:"))?;
-    std::str::from_utf8(line).ok()?.trim().parse().ok()
+    fdinfo(dir, "mnt_id:")
 }

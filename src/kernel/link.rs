@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +86,5 @@ fn walk(dir: &Path, depth: u32, pins: &mut BTreeMap<u32, PathBuf>) {
 fn pinned_link(path: &Path) -> Option<u32> {
     let name = CString::new(path.as_os_str().as_bytes()).ok()?;
     let object = sys::obj_get(&name).ok()?;
-    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", object.as_raw_fd())).ok()?;
-    info.lines().find_map(|line| line.strip_prefix("link_id:"))?.trim().parse().ok()
+    mounts::fdinfo(&object, "link_id:")
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use anyhow::Context;
 use devgate::analyze::Region;
 use devgate::cgroup::Cgroup;
 use devgate::device::Request;
@@ -37,9 +36,9 @@ struct ProgramLine {
     verdict: &'static str,
 }
 
+/// Who holds a program makes no difference to what it answers, so no links are looked for.
 fn look(cgroup: Cgroup) -> anyhow::Result<Inspection> {
-    let links = Links::read().context("the system's bpf_links can't be listed")?;
-    Ok(inspect(cgroup, &links)?)
+    Ok(inspect(cgroup, &Links::default())?)
 }
 
 /// What the cgroup's programs answer to each request, and who says no.
