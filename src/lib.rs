@@ -18,6 +18,7 @@ pub mod decode;
 pub mod device;
 pub mod hook;
 pub mod inspect;
+pub mod install;
 pub mod kernel;
 pub mod mounts;
 pub mod oci;

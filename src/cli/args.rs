@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use devgate::hook::Options;
 
 use super::asked::Asked;
-pub use super::modes::{CompileFormat, DefaultDevicesMode, LogFormatMode, RootlessMode, StaleMode};
+use super::hook_options::HookOptions;
+use super::install::args as install;
+pub use super::modes::{CompileFormat, DefaultDevicesMode, StaleMode};
 use super::target::Target;
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
@@ -69,6 +70,12 @@ pub enum Command {
 \x20 devgate compile --config config.json\n\
 \x20 devgate compile --config config.json --format raw > program.bin")]
     Compile(Compile),
+    /// Register the hook with a container engine
+    #[command(after_help = install::INSTALL_EXAMPLES)]
+    Install(install::Install),
+    /// Take the hook out of a container engine again
+    #[command(after_help = install::UNINSTALL_EXAMPLES)]
+    Uninstall(install::Uninstall),
     /// See it work on a cgroup and a child process of its own
     #[command(after_help = "Example:\n\
 \x20 devgate demo")]
@@ -84,30 +91,11 @@ pub enum Command {
 
 #[derive(Debug, Default, ClapArgs)]
 pub struct Hook {
-    /// Where the base rules (/dev/null and its like) go
-    #[arg(long, value_name = "MODE", default_value = "base")]
-    pub default_devices: DefaultDevicesMode,
-    /// Which programs give way to the new one
-    #[arg(long, value_name = "WHICH", default_value = "all")]
-    pub stale: StaleMode,
-    /// What to do in a user namespace, where the kernel loads no device programs
-    #[arg(long, value_name = "WHAT", default_value = "warn")]
-    pub rootless: RootlessMode,
-    /// Append a line about each run to this file
-    #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
-    /// How that line is written
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub log_format: LogFormatMode,
+    #[command(flatten)]
+    pub options: HookOptions,
     /// Print the policy, the program and the plan; change nothing, look up no process
     #[arg(long)]
     pub dry_run: bool,
-}
-
-impl Hook {
-    pub fn options(&self) -> Options {
-        Options { stale: self.stale.into(), rootless: self.rootless.into() }
-    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -16,7 +16,7 @@ use super::{Exit, complain, config, describe};
 pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let start = Instant::now();
     // First of all, so that a log which can't be used leaves everything as it was.
-    let log = hook.log.as_ref().map(|path| Log::open(path, hook.log_format.into()));
+    let log = hook.options.log.as_ref().map(|path| Log::open(path, hook.options.log_format.into()));
     let log = log.transpose()?;
     let input = read_hook_input(stdin()?).map(|input| Job::new(hook, input));
     let (container, warnings) = match &input {
@@ -31,7 +31,7 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     }
     let outcome = input
         .map_err(HookError::from)
-        .and_then(|job| enforce(&job.state, job.policy, hook.options()));
+        .and_then(|job| enforce(&job.state, job.policy, hook.options.options()));
     if let Some(mut log) = log {
         let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
         // The program is attached, or the failure told: a full disk is no reason to go back.
@@ -56,7 +56,7 @@ struct Job {
 impl Job {
     fn new(hook: &Hook, input: HookInput) -> Job {
         let HookInput { state, config: Config { rules, unknown } } = input;
-        let policy = Policy::new(rules, hook.default_devices.into());
+        let policy = Policy::new(rules, hook.options.default_devices.into());
         let warnings = config::warnings(&unknown, &policy);
         Job { state, policy, warnings }
     }
@@ -73,7 +73,7 @@ fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     writeln!(out)?;
     describe::listing(out, prepared.verified.program())?;
     writeln!(out)?;
-    plan(out, job.state.pid(), hook.options().stale)?;
+    plan(out, job.state.pid(), hook.options.options().stale)?;
     Ok(Exit::Success)
 }
 

@@ -10,7 +10,9 @@ mod config;
 mod demo;
 mod describe;
 mod hook;
+mod hook_options;
 mod inspect;
+mod install;
 mod ls;
 mod manual;
 mod modes;
@@ -104,6 +106,8 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Ls(ls) => ls::run(&ls, out),
         Command::Check(check) => check::run(&check, out),
         Command::Compile(compile) => compile::run(&compile, out),
+        Command::Install(install) => install::install(&install, out),
+        Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),

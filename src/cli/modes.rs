@@ -6,7 +6,7 @@ use devgate::kernel::Stale;
 use devgate::policy::DefaultDevices;
 
 /// Where the base rules (/dev/null and its like) go
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum DefaultDevicesMode {
     /// Behind the last rule that denies everything: explicit rules win
     #[default]
@@ -27,7 +27,7 @@ impl From<DefaultDevicesMode> for DefaultDevices {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum StaleMode {
     /// Every other program attached directly to the cgroup
     #[default]
@@ -48,7 +48,7 @@ impl From<StaleMode> for Stale {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum RootlessMode {
     /// Warn, and let the container start without a program of ours
     #[default]
@@ -66,7 +66,7 @@ impl From<RootlessMode> for Rootless {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormatMode {
     /// key=value
     #[default]
@@ -84,7 +84,7 @@ impl From<LogFormatMode> for LogFormat {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum CompileFormat {
     /// A commented listing
     #[default]

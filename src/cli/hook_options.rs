@@ -1,0 +1,53 @@
+//! The options of the hook, which a registration gives it.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use devgate::hook::Options;
+
+use super::modes::{DefaultDevicesMode, LogFormatMode, RootlessMode, StaleMode};
+
+#[derive(Clone, Debug, Default, ClapArgs)]
+pub struct HookOptions {
+    /// Where the base rules (/dev/null and its like) go
+    #[arg(long, value_name = "MODE", default_value = "base")]
+    pub default_devices: DefaultDevicesMode,
+    /// Which programs give way to the new one
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    pub stale: StaleMode,
+    /// What to do in a user namespace, where the kernel loads no device programs
+    #[arg(long, value_name = "WHAT", default_value = "warn")]
+    pub rootless: RootlessMode,
+    /// Append a line about each run to this file
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// How that line is written
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormatMode,
+}
+
+impl HookOptions {
+    pub fn options(&self) -> Options {
+        Options { stale: self.stale.into(), rootless: self.rootless.into() }
+    }
+
+    /// The arguments that say this, without those that say what holds anyway.
+    pub fn args(&self) -> Vec<String> {
+        let log = self.log.as_ref().map(|log| log.display().to_string());
+        let args = [
+            ("--default-devices", unusual(self.default_devices)),
+            ("--stale", unusual(self.stale)),
+            ("--rootless", unusual(self.rootless)),
+            ("--log", log),
+            ("--log-format", unusual(self.log_format)),
+        ];
+        let given = args.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
+        given.flatten().collect()
+    }
+}
+
+/// A value's name, unless it is the default.
+fn unusual<V: ValueEnum + Default + PartialEq>(value: V) -> Option<String> {
+    let name = value.to_possible_value()?.get_name().to_owned();
+    (value != V::default()).then_some(name)
+}

@@ -1,0 +1,161 @@
+//! The base spec.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::thread;
+
+use nix::sched::{CloneFlags, unshare};
+use serde_json::{Map, Value, json};
+
+use super::super::engine::find_program;
+use super::super::registration::Registration;
+use super::super::{InstallError, Root};
+
+/// Where the spec comes from that the hook is added to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpecSource {
+    /// `ctr oci spec`, as the machine's containerd has it.
+    Ctr,
+    /// A file, here.
+    File(PathBuf),
+}
+
+const CTR: &str = "ctr oci spec";
+
+impl fmt::Display for SpecSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SpecSource::Ctr => write!(f, "what `{CTR}` prints"),
+            SpecSource::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl SpecSource {
+    pub(super) fn read(&self, root: &Root) -> Result<Vec<u8>, InstallError> {
+        match self {
+            SpecSource::File(path) => {
+                fs::read(path).map_err(|source| InstallError::Read { path: path.clone(), source })
+            }
+            SpecSource::Ctr => ctr_oci_spec(root),
+        }
+    }
+}
+
+fn ctr_oci_spec(root: &Root) -> Result<Vec<u8>, InstallError> {
+    let failed =
+        |source| InstallError::Command { command: CTR, root: root.path().to_owned(), source };
+    let ctr = find_program(root, "ctr");
+    let ctr = ctr.ok_or_else(|| failed(io::Error::new(io::ErrorKind::NotFound, "no ctr")))?;
+    let Output { status, stdout, stderr } = run(root, &ctr, &["oci", "spec"]).map_err(failed)?;
+    match status.success() {
+        true => Ok(stdout),
+        false => {
+            let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
+            Err(InstallError::CommandFailed { command: CTR, status, stderr })
+        }
+    }
+}
+
+/// Runs a program of the machine below the root, with its own libraries: chrooted, in a thread
+/// that shares its root directory with no other.
+fn run(root: &Root, program: &Path, args: &[&str]) -> io::Result<Output> {
+    if root.is_here() {
+        return Command::new(program).args(args).output();
+    }
+    thread::scope(|scope| {
+        let child = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_FS)?;
+            nix::unistd::chroot(root.path())?;
+            nix::unistd::chdir("/")?;
+            Command::new(program).args(args).output()
+        });
+        child.join().unwrap_or_else(|_| Err(io::Error::other("the thread did not end well")))
+    })
+}
+
+/// The spec with the hook as its last createRuntime hook, and with no other of devgate's.
+pub(super) fn with_hook(
+    spec: Vec<u8>,
+    origin: &str,
+    hook: &Registration,
+) -> Result<Value, InstallError> {
+    let wrong = |problem: String| InstallError::Spec { origin: origin.to_owned(), problem };
+    let mut spec: Map<String, Value> =
+        serde_json::from_slice(&spec).map_err(|error| wrong(error.to_string()))?;
+    if !spec.get("ociVersion").is_some_and(Value::is_string) {
+        return Err(wrong("it has no ociVersion".to_owned()));
+    }
+    let hooks = spec.entry("hooks").or_insert(Value::Null);
+    let hooks = empty_if_null(hooks, json!({})).as_object_mut();
+    let hooks = hooks.ok_or_else(|| wrong(not("hooks")))?;
+    let create = hooks.entry("createRuntime").or_insert(Value::Null);
+    let create = empty_if_null(create, json!([])).as_array_mut();
+    let create = create.ok_or_else(|| wrong(not("hooks.createRuntime")))?;
+    create.retain(|hook| !is_devgates(hook));
+    create.push(Value::Object(hook.hook()));
+    Ok(Value::Object(spec))
+}
+
+/// Go writes null for what is empty.
+fn empty_if_null(value: &mut Value, empty: Value) -> &mut Value {
+    if value.is_null() {
+        *value = empty;
+    }
+    value
+}
+
+fn not(key: &str) -> String {
+    format!("{key} is not what it has to be")
+}
+
+fn is_devgates(hook: &Value) -> bool {
+    hook.as_object().and_then(Registration::of).is_some()
+}
+
+/// devgate's registration in a base spec, if it has one.
+pub fn registered(content: &[u8]) -> Option<Registration> {
+    let spec: Map<String, Value> = serde_json::from_slice(content).ok()?;
+    let hooks = spec.get("hooks")?.get("createRuntime")?.as_array()?;
+    hooks.iter().find_map(|hook| Registration::of(hook.as_object()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(spec: &Value) -> Result<Value, String> {
+        let hook = Registration::new(Path::new("/usr/bin/devgate"), []);
+        let added = with_hook(spec.to_string().into_bytes(), "FILE", &hook);
+        added.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_hook_is_added_once_behind_the_others() {
+        let spec = json!({"ociVersion": "1.1.0", "linux": {}, "hooks": {
+            "poststop": [{"path": "/a"}],
+            "createRuntime": [{"path": "/old/devgate"}, {"path": "/b"}]
+        }});
+        let added = with(&spec).unwrap();
+        let own = json!({"path": "/usr/bin/devgate", "args": ["devgate", "hook"]});
+        assert_eq!(added["hooks"]["createRuntime"], json!([{"path": "/b"}, own]));
+        assert_eq!(added["hooks"]["poststop"], spec["hooks"]["poststop"]);
+        assert_eq!(added["linux"], json!({}));
+        assert_eq!(with(&added).unwrap(), added);
+    }
+
+    #[test]
+    fn what_is_no_spec_is_refused() {
+        for (spec, problem) in [
+            (json!([]), "FILE is not a runtime spec: invalid type"),
+            (json!({}), "FILE is not a runtime spec: it has no ociVersion"),
+            (json!({"ociVersion": "1", "hooks": []}), "FILE is not a runtime spec: hooks is not"),
+        ] {
+            let error = with(&spec).unwrap_err();
+            assert!(error.starts_with(problem), "{error}");
+        }
+    }
+}

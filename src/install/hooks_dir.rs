@@ -1,0 +1,257 @@
+//! Hooks directories, which podman, CRI-O and NRI's hook-injector read (oci-hooks(5), 1.0.0).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use super::engine::Engine;
+use super::plan::{Change, Foreign, Plan};
+use super::registration::Registration;
+use super::{InstallError, Root, registrable};
+
+/// The file's name: engines run hooks in the order of these names.
+const FILE: &str = "devgate.json";
+
+/// One condition for the hook to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// For every container.
+    Always,
+    /// For containers with an annotation of this key whose value matches.
+    Annotation {
+        /// The key, literally.
+        key: String,
+        /// A regular expression (RE2) for the value.
+        value: String,
+    },
+    /// For containers whose first argument matches this regular expression (RE2).
+    Command(String),
+    /// For containers with bind mounts from the host.
+    BindMounts,
+}
+
+/// No condition.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum WhenError {
+    /// None of those there are.
+    #[error(
+        "{0:?} is none of always, annotation=KEY, annotation=KEY=REGEX, command=REGEX, bind-mounts"
+    )]
+    Unknown(String),
+    /// Conditions are joined by "and", so this can't be meant.
+    #[error("always goes with no other condition")]
+    AlwaysAnd,
+    /// A key can be asked for once.
+    #[error("annotation {0:?} is asked for twice")]
+    Twice(String),
+}
+
+impl FromStr for Condition {
+    type Err = WhenError;
+
+    fn from_str(text: &str) -> Result<Condition, WhenError> {
+        let unknown = || WhenError::Unknown(text.to_owned());
+        match text.split_once('=') {
+            None if text == "always" => Ok(Condition::Always),
+            None if text == "bind-mounts" => Ok(Condition::BindMounts),
+            Some(("command", regex)) if !regex.is_empty() => {
+                Ok(Condition::Command(regex.to_owned()))
+            }
+            Some(("annotation", rest)) if !rest.is_empty() => {
+                let (key, value) = rest.split_once('=').unwrap_or((rest, ".*"));
+                Ok(Condition::Annotation { key: key.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// When the hook is run: if all of its conditions hold, where `commands` hold if one does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct When {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    always: Option<bool>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    commands: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_bind_mounts: Option<bool>,
+}
+
+impl When {
+    /// These conditions together; always, if there are none.
+    ///
+    /// # Errors
+    /// They can't go together.
+    pub fn new(conditions: &[Condition]) -> Result<When, WhenError> {
+        if conditions.len() > 1 && conditions.contains(&Condition::Always) {
+            return Err(WhenError::AlwaysAnd);
+        }
+        let mut when = When::default();
+        for condition in conditions {
+            match condition {
+                Condition::Always => {}
+                Condition::BindMounts => when.has_bind_mounts = Some(true),
+                Condition::Command(regex) => when.commands.push(regex.clone()),
+                Condition::Annotation { key, value } => {
+                    let before = when.annotations.insert(literally(key), value.clone());
+                    if before.is_some() {
+                        return Err(WhenError::Twice(key.clone()));
+                    }
+                }
+            }
+        }
+        if when == When::default() {
+            when.always = Some(true);
+        }
+        Ok(when)
+    }
+}
+
+/// A regular expression (RE2) for this text and no other.
+fn literally(text: &str) -> String {
+    let mut regex = String::from("^");
+    for c in text.chars() {
+        if !(c.is_alphanumeric() || matches!(c, '_' | '-' | '/')) {
+            regex.push('\\');
+        }
+        regex.push(c);
+    }
+    regex + "$"
+}
+
+/// A registration in a hooks directory.
+#[derive(Clone, Debug)]
+pub struct HooksDir {
+    /// The engine that reads it.
+    pub engine: Engine,
+    /// The directory; where the engine looks, if none is named.
+    pub dir: Option<PathBuf>,
+}
+
+impl HooksDir {
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// It is there and not devgate's; the engine's configuration can't be read.
+    pub fn install(
+        &self,
+        root: &Root,
+        hook: &Registration,
+        when: &When,
+        foreign: Foreign,
+    ) -> Result<Plan, InstallError> {
+        let file = self.file(root)?;
+        let content = text(&json!({
+            "version": "1.0.0",
+            "hook": hook.hook(),
+            "when": when,
+            "stages": ["createRuntime"],
+        }));
+        let ours = |content: &[u8]| registered(content).is_some();
+        let change = Change::write(root, &file, content, 0o644, ours, foreign)?;
+        Ok(Plan { changes: vec![change], notes: self.notes(root, &file)? })
+    }
+
+    /// Removes the file from every directory that the engine reads, if it names one of `which`.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn uninstall(
+        &self,
+        root: &Root,
+        which: impl Fn(&Registration) -> bool,
+    ) -> Result<Plan, InstallError> {
+        let dirs = match &self.dir {
+            Some(dir) => vec![dir.clone()],
+            None => self.engine.hooks_dirs(root)?,
+        };
+        let ours = |content: &[u8]| registered(content).as_ref().is_some_and(&which);
+        let mut plan = Plan::default();
+        for file in dirs.iter().map(|dir| dir.join(FILE)) {
+            if let Some(change) = Change::remove(root, &file, ours)? {
+                plan.changes.push(change);
+                plan.notes.extend(self.notes(root, &file)?);
+            }
+        }
+        Ok(plan)
+    }
+
+    fn file(&self, root: &Root) -> Result<PathBuf, InstallError> {
+        let dir = match &self.dir {
+            Some(dir) => dir.clone(),
+            None => self.engine.hooks_dir(root)?,
+        };
+        registrable("the hooks directory", &dir)?;
+        Ok(dir.join(FILE))
+    }
+
+    /// One file is read by all that look there: that can't be chosen, but must be known.
+    fn notes(&self, root: &Root, file: &Path) -> Result<Vec<String>, InstallError> {
+        let dir = file.parent().unwrap_or(Path::new("/"));
+        let mut readers = Vec::new();
+        for engine in Engine::ALL.into_iter().filter(|engine| *engine != self.engine) {
+            if engine.hooks_dirs(root)?.iter().any(|read| read == dir) {
+                readers.push(engine.name());
+            }
+        }
+        let shared = format!("{} is read by {} too", dir.display(), readers.join(" and "));
+        Ok(if readers.is_empty() { Vec::new() } else { vec![shared] })
+    }
+}
+
+/// devgate's registration in a hooks file, if it has one.
+pub fn registered(content: &[u8]) -> Option<Registration> {
+    let file: Map<String, Value> = serde_json::from_slice(content).ok()?;
+    Registration::of(file.get("hook")?.as_object()?)
+}
+
+/// JSON as a file has it.
+pub fn text(value: &Value) -> Vec<u8> {
+    format!("{value:#}\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn when(conditions: &[&str]) -> Result<Value, WhenError> {
+        let conditions: Result<Vec<Condition>, WhenError> =
+            conditions.iter().map(|text| text.parse()).collect();
+        Ok(serde_json::to_value(When::new(&conditions?)?).unwrap())
+    }
+
+    #[test]
+    fn conditions_are_those_of_oci_hooks() {
+        assert_eq!(when(&[]), Ok(json!({"always": true})));
+        assert_eq!(when(&["always"]), Ok(json!({"always": true})));
+        assert_eq!(when(&["bind-mounts"]), Ok(json!({"hasBindMounts": true})));
+        assert_eq!(
+            when(&["command=.*/sh$", "command=^init$"]),
+            Ok(json!({"commands": [".*/sh$", "^init$"]}))
+        );
+        assert_eq!(
+            when(&["annotation=io.devgate/on", "annotation=a=^x=y$", "bind-mounts"]),
+            Ok(json!({
+                "annotations": {r"^io\.devgate/on$": ".*", "^a$": "^x=y$"},
+                "hasBindMounts": true
+            }))
+        );
+    }
+
+    #[test]
+    fn what_is_no_condition_is_told() {
+        for text in ["", "never", "command=", "annotation=", "always=true"] {
+            assert_eq!(when(&[text]), Err(WhenError::Unknown(text.to_owned())));
+        }
+        assert_eq!(when(&["always", "bind-mounts"]), Err(WhenError::AlwaysAnd));
+        let twice = when(&["annotation=a", "annotation=a=b"]);
+        assert_eq!(twice, Err(WhenError::Twice("a".to_owned())));
+    }
+}

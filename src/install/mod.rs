@@ -1,0 +1,176 @@
+//! Registering the hook with container engines, and finding out where it is registered.
+//!
+//! An installer works out a [`Plan`]: the files it would write or remove. Nothing is touched
+//! before [`Plan::apply`], and every file is replaced in one step (rename(2)).
+
+mod binary;
+mod cdi;
+mod containerd;
+mod diff;
+mod engine;
+mod found;
+mod hooks_dir;
+mod plan;
+mod registration;
+mod root;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+pub use binary::{Binary, Flaw};
+pub use cdi::{CDI_DEVICE, CDI_KIND, Cdi};
+pub use containerd::{Apply, BASE_SPEC, CONFIG, Containerd, SpecSource};
+pub use engine::Engine;
+pub use found::{Found, Search, find};
+pub use hooks_dir::{Condition, HooksDir, When, WhenError};
+pub use plan::{Change, Foreign, Plan, Step};
+pub use registration::Registration;
+pub use root::Root;
+
+/// A path as a registration can have it: engines read it from JSON, and from anywhere.
+///
+/// # Errors
+/// [`InstallError::BadPath`]
+pub fn registrable<'p>(what: &'static str, path: &'p Path) -> Result<&'p str, InstallError> {
+    let text = path.to_str().filter(|_| path.is_absolute());
+    text.ok_or_else(|| InstallError::BadPath { what, path: path.to_owned() })
+}
+
+/// Why the hook can't be registered, or not taken out again. Nothing was changed, unless it is
+/// [`InstallError::Write`].
+#[derive(Debug, Error)]
+pub enum InstallError {
+    /// A file can't be read.
+    #[error("{} can't be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file can't be written or removed. Those before it in the plan are done.
+    #[error("{} can't be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A path that goes into a registration, and is not absolute, or not UTF-8.
+    #[error("{what} {} is not an absolute path in UTF-8", path.display())]
+    BadPath {
+        /// What the path is for.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// The binary is none for an engine to run as root.
+    #[error("binary {}: {flaw}", path.display())]
+    Binary {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
+    /// There is a file, and it is not one of devgate's.
+    #[error("{} is there and is not devgate's; --force overwrites it", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that is no TOML.
+    #[error("{} is not TOML: {problem}", path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The line, and what the parser says.
+        problem: String,
+    },
+    /// The engine runs no hooks.
+    #[error("{engine}'s configuration turns hooks off (hooks_dir = [])")]
+    HooksOff {
+        /// The engine.
+        engine: &'static str,
+    },
+    /// A TOML value that is not what the engine takes there.
+    #[error("{}: {key} is not a table", path.display())]
+    NotATable {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+    /// A config.toml of a version that has no such table.
+    #[error(
+        "{}: version {version} is not supported, only 2 and 3; `containerd config migrate` prints \
+         it as a newer one",
+        path.display()
+    )]
+    ConfigVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version; 1 where none is named.
+        version: i64,
+    },
+    /// The runtime has a base spec already.
+    #[error(
+        "{}: runtime {handler} has the base_runtime_spec {spec} already; `--spec {spec} --force` \
+         puts one with the hook added in its place",
+        path.display()
+    )]
+    OtherSpec {
+        /// The config.toml.
+        path: PathBuf,
+        /// The runtime.
+        handler: String,
+        /// Its base spec.
+        spec: String,
+    },
+    /// Without its base spec containerd would start no container.
+    #[error(
+        "{} still names {}; --apply takes it out",
+        config.display(), spec.display()
+    )]
+    StillNamed {
+        /// The config.toml.
+        config: PathBuf,
+        /// The base spec.
+        spec: PathBuf,
+    },
+    /// A base spec that is no runtime-spec document.
+    #[error("{origin} is not a runtime spec: {problem}")]
+    Spec {
+        /// A file or a command.
+        origin: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A command can't be run.
+    #[error("{command} can't be run below {}; --spec FILE does without", root.display())]
+    Command {
+        /// The command.
+        command: &'static str,
+        /// Below what.
+        root: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A command failed.
+    #[error("{command} failed ({status}): {stderr}")]
+    CommandFailed {
+        /// The command.
+        command: &'static str,
+        /// How.
+        status: std::process::ExitStatus,
+        /// What it said.
+        stderr: String,
+    },
+    /// No engine to register the hook with.
+    #[error("no container engine is installed below {}", root.display())]
+    NoEngine {
+        /// Below what.
+        root: PathBuf,
+    },
+}
