@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use devgate::hook::{Enforced, HookError, Log, Record, prepare, run as enforce};
+use devgate::hook::{Annotated, Enforced, HookError, Log, Record, prepare, run as enforce};
 use devgate::kernel::{NAME_PREFIX, Stale};
 use devgate::oci::{Config, HookInput, OciError, State, read_hook_input};
 use devgate::policy::Policy;
 
 use super::args::Hook;
+use super::hook_options::HookOptions;
 use super::{Exit, complain, config, describe};
 
 pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
@@ -18,22 +19,23 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     // First of all, so that a log which can't be used leaves everything as it was.
     let log = hook.options.log.as_ref().map(|path| Log::open(path, hook.options.log_format.into()));
     let log = log.transpose()?;
-    let input = read_hook_input(stdin()?).map(|input| Job::new(hook, input));
-    let (container, warnings) = match &input {
-        Ok(job) => (Some(job.state.id.clone()), job.warnings.clone()),
-        Err(_) => (None, Vec::new()),
-    };
+    let input = read_hook_input(stdin()?).map_err(HookError::from);
+    let container = input.as_ref().ok().map(|input| input.state.id.clone());
+    let mut warnings = Vec::new();
+    let job = input.and_then(|input| Job::new(hook, input, &mut warnings));
     for warning in &warnings {
         complain(&format!("warning: {warning}"));
     }
     if hook.dry_run {
-        return dry_run(hook, input?, out);
+        return dry_run(hook, job?, out);
     }
-    let outcome = input
-        .map_err(HookError::from)
-        .and_then(|job| enforce(&job.state, job.policy, hook.options.options()));
-    if let Some(mut log) = log {
-        let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
+    let mut logs = Vec::from_iter(log);
+    let outcome = job.and_then(|job| {
+        logs.extend(job.log(&hook.options)?);
+        enforce(&job.state, job.policy, hook.options.options())
+    });
+    let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
+    for log in &mut logs {
         // The program is attached, or the failure told: a full disk is no reason to go back.
         if let Err(error) = log.append(&record) {
             complain(&format!("warning: {:#}", anyhow::Error::new(error)));
@@ -49,16 +51,26 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
 /// What the hook was called for.
 struct Job {
     state: State,
+    annotated: Annotated,
     policy: Policy,
-    warnings: Vec<String>,
 }
 
 impl Job {
-    fn new(hook: &Hook, input: HookInput) -> Job {
+    fn new(hook: &Hook, input: HookInput, warnings: &mut Vec<String>) -> Result<Job, HookError> {
         let HookInput { state, config: Config { rules, unknown } } = input;
-        let policy = Policy::new(rules, hook.options.default_devices.into());
-        let warnings = config::warnings(&unknown, &policy);
-        Job { state, policy, warnings }
+        let annotated = Annotated::new(&state.annotations)?;
+        let registered = hook.options.default_devices.into();
+        let policy = Policy::new(rules, annotated.default_devices(registered));
+        warnings.extend(annotated.warnings());
+        warnings.extend(config::warnings(&unknown, &policy));
+        Ok(Job { state, annotated, policy })
+    }
+
+    /// The log that the container asks for.
+    fn log(&self, options: &HookOptions) -> Result<Option<Log>, HookError> {
+        let dir = options.log_dir();
+        let Some(name) = self.annotated.log(dir)? else { return Ok(None) };
+        Ok(Some(Log::open_in(dir, name, options.log_format.into())?))
     }
 }
 

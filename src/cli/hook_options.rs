@@ -1,6 +1,6 @@
 //! The options of the hook, which a registration gives it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use devgate::hook::Options;
@@ -21,12 +21,21 @@ pub struct HookOptions {
     /// Append a line about each run to this file
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Where the annotation io.devgate.log may name a log
+    #[arg(long, value_name = "DIR", default_value = LOG_DIR)]
+    pub log_dir: Option<PathBuf>,
     /// How that line is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormatMode,
 }
 
+const LOG_DIR: &str = "/var/log/devgate";
+
 impl HookOptions {
+    pub fn log_dir(&self) -> &Path {
+        self.log_dir.as_deref().unwrap_or(Path::new(LOG_DIR))
+    }
+
     pub fn options(&self) -> Options {
         Options { stale: self.stale.into(), rootless: self.rootless.into() }
     }
@@ -34,11 +43,13 @@ impl HookOptions {
     /// The arguments that say this, without those that say what holds anyway.
     pub fn args(&self) -> Vec<String> {
         let log = self.log.as_ref().map(|log| log.display().to_string());
+        let log_dir = self.log_dir.as_ref().map(|dir| dir.display().to_string());
         let args = [
             ("--default-devices", unusual(self.default_devices)),
             ("--stale", unusual(self.stale)),
             ("--rootless", unusual(self.rootless)),
             ("--log", log),
+            ("--log-dir", log_dir.filter(|dir| dir != LOG_DIR)),
             ("--log-format", unusual(self.log_format)),
         ];
         let given = args.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));

@@ -1,9 +1,9 @@
 //! The hook's own log: engines drop a hook's output, or lose it.
 
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -62,6 +62,27 @@ impl Log {
         // A FIFO without a reader is an error, and nothing to wait for.
         let flags = OFlag::O_NONBLOCK.bits();
         match File::options().append(true).create(true).custom_flags(flags).open(&path) {
+            Ok(file) => Ok(Log { file, path, format }),
+            Err(source) => Err(LogError::Open { path, source }),
+        }
+    }
+
+    /// Opens the log `name` right in `dir`, whoever chose the name: no link is followed. The
+    /// directory and the log are made if need be, for their owner alone (0700, 0600).
+    ///
+    /// # Errors
+    /// [`LogError::Open`]; it is not a regular file, say.
+    pub fn open_in(dir: &Path, name: &str, format: LogFormat) -> Result<Log, LogError> {
+        let path = dir.join(name);
+        let opened = DirBuilder::new().recursive(true).mode(0o700).create(dir).and_then(|()| {
+            let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+            let mut options = File::options();
+            options.append(true).create(true).mode(0o600).custom_flags(flags.bits());
+            let file = options.open(&path)?;
+            let is_log = file.metadata()?.is_file();
+            is_log.then_some(file).ok_or_else(|| io::Error::other("not a regular file"))
+        });
+        match opened {
             Ok(file) => Ok(Log { file, path, format }),
             Err(source) => Err(LogError::Open { path, source }),
         }

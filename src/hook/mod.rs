@@ -1,8 +1,10 @@
 //! The flow: from a container's state and rules to its program, seen attached.
 
+mod annotations;
 mod log;
 mod rootless;
 
+pub use annotations::{Annotated, AnnotationError};
 pub use log::{Log, LogError, LogFormat, Record};
 
 use std::path::PathBuf;
@@ -96,6 +98,12 @@ pub enum HookError {
     /// Its state is malformed.
     #[error(transparent)]
     Oci(#[from] OciError),
+    /// It asks for what it can't have.
+    #[error(transparent)]
+    Annotation(#[from] AnnotationError),
+    /// The log that it asks for can't be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Its policy has no proven program.
     #[error(transparent)]
     Prepare(#[from] PrepareError),

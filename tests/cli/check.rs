@@ -52,7 +52,7 @@ fn json_is_an_object_a_line() {
         r#"{"type":"c","major":10,"minor":229,"access":"rw","verdict":"allow","rules":{"r":1,"w":1}}
 {"type":"c","major":1,"minor":11,"access":"rw","verdict":"deny","rules":{"r":3,"w":4}}
 {"type":"c","major":1,"minor":3,"access":"w","verdict":"allow","rules":{"w":"base"}}
-{"type":"c","major":5,"minor":1,"access":"-","verdict":"allow","rules":{"m":"base","r":0,"w":0}}
+{"type":"c","major":5,"minor":1,"access":"-","verdict":"allow","rules":{"r":0,"w":0,"m":"base"}}
 "#
     );
     let nobody = devgate(

@@ -1,5 +1,6 @@
 //! The commands, through the real binary.
 
+mod annotations;
 mod apply;
 mod check;
 mod compile;

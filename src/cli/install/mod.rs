@@ -113,6 +113,7 @@ fn registration(
     if let Some(log) = &hook.options.log {
         registrable("the log", log)?;
     }
+    registrable("the directory of logs", hook.options.log_dir())?;
     let mut plan = Plan::default();
     let flaw = match hook.copy_binary {
         true => binary.place_flaw(root),
