@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("device", &[]),
     ("mounts", &[]),
     ("policy", &["device"]),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("kernel", &["bpf", "mounts", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
+    ("doctor", &["cgroup", "hook", "kernel", "mounts", "policy"]),
     ("inspect", &["analyze", "bpf", "cgroup", "compile", "decode", "device", "kernel", "policy"]),
     // The binary: it takes from the library what it likes, by the crate's name.
     ("cli", &[]),

@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use devgate::hook::Options;
 
 use super::asked::Asked;
+use super::doctor::Doctor;
 pub use super::modes::{CompileFormat, DefaultDevicesMode, LogFormatMode, RootlessMode, StaleMode};
 use super::target::Target;
 
@@ -14,7 +15,7 @@ use super::target::Target;
 /// Without a command, and with standard input not a terminal, it is `devgate hook`.
 ///
 /// Exit codes: 0 done; 1 bad input, or it could not be done; 2 bad usage; 3 a request that was
-/// checked is denied.
+/// checked is denied; 4 `doctor` found something degraded.
 #[derive(Debug, Parser)]
 #[command(name = "devgate", version, disable_help_subcommand = true)]
 pub struct Args {
@@ -69,6 +70,12 @@ pub enum Command {
 \x20 devgate compile --config config.json\n\
 \x20 devgate compile --config config.json --format raw > program.bin")]
     Compile(Compile),
+    /// Examine this machine: one line a finding, with its remedy
+    #[command(after_help = "Exit codes: 0 healthy; 4 degraded; 1 broken.\n\n\
+Examples:\n\
+\x20 devgate doctor\n\
+\x20 devgate doctor kernel cgroup --json")]
+    Doctor(Doctor),
     /// See it work on a cgroup and a child process of its own
     #[command(after_help = "Example:\n\
 \x20 devgate demo")]

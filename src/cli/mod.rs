@@ -9,6 +9,7 @@ mod compile;
 mod config;
 mod demo;
 mod describe;
+mod doctor;
 mod hook;
 mod inspect;
 mod ls;
@@ -32,12 +33,14 @@ use args::{Args, Command};
 pub enum Exit {
     /// Done; for `check`: every request is allowed.
     Success = 0,
-    /// Bad input, or it could not be done.
+    /// Bad input, or it could not be done; for `doctor`: something is broken.
     Failure = 1,
     /// Bad usage.
     Usage = 2,
     /// `check`: a request is denied, or can't be told; with `--diff`, they differ.
     Denied = 3,
+    /// `doctor`: something is degraded, and nothing broken.
+    Degraded = 4,
 }
 
 impl From<Exit> for ExitCode {
@@ -104,6 +107,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Ls(ls) => ls::run(&ls, out),
         Command::Check(check) => check::run(&check, out),
         Command::Compile(compile) => compile::run(&compile, out),
+        Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),
