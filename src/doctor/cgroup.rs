@@ -80,7 +80,7 @@ fn lookup(own: Result<&Path, &CgroupError>) -> Finding {
         Ok(path) => HERE.ok(check, format!("this process was found in {}", path.display())),
         Err(error) => HERE.broken(
             check,
-            format!("this process can't be found in it: {}", chain(error)),
+            format!("this process has no cgroup2 directory: {}", chain(error)),
             "mount cgroup2 where this process sees it, in its own cgroup namespace",
         ),
     }

@@ -9,11 +9,15 @@
 mod cgroup;
 mod kernel;
 mod privileges;
+mod release;
 mod security;
 
 use std::error::Error;
 use std::fs;
 use std::io;
+
+/// The remedy where this process had no right to try or to read something.
+const AS_ROOT: &str = "run devgate doctor as root, outside of containers";
 
 /// How much a finding matters, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,8 +5,8 @@ use std::io;
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, rlim_t};
 
-use super::kernel::{AS_ROOT, version};
-use super::{Finding, Group, unreadable};
+use super::release::version;
+use super::{AS_ROOT, Finding, Group, unreadable};
 use crate::hook::in_user_namespace;
 
 const HERE: Group = Group::Privileges;
@@ -30,7 +30,7 @@ const NEEDED: [(u32, &str); 2] = [
 /// Since this release programs count against their cgroup's memory.
 const NO_MEMLOCK: (u32, u32) = (5, 11);
 
-/// Enough for the programs of a few hundred containers.
+/// Room for thousands of programs: most take one page.
 const ENOUGH: rlim_t = 64 << 20;
 
 /// What the kernel decides a process's rights to bpf(2) by.

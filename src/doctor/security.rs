@@ -2,8 +2,7 @@
 
 use std::io;
 
-use super::kernel::AS_ROOT;
-use super::{Finding, Group, line, unreadable};
+use super::{AS_ROOT, Finding, Group, line, unreadable};
 
 const HERE: Group = Group::Security;
 
