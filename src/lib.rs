@@ -16,6 +16,7 @@ pub mod cgroup;
 pub mod compile;
 pub mod decode;
 pub mod device;
+pub mod doctor;
 pub mod hook;
 pub mod inspect;
 pub mod install;

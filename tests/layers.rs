@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("device", &[]),
     ("mounts", &[]),
     ("policy", &["device"]),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("kernel", &["bpf", "mounts", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
+    ("doctor", &["cgroup", "hook", "kernel", "mounts", "policy"]),
     ("inspect", &["analyze", "bpf", "cgroup", "compile", "decode", "device", "kernel", "policy"]),
     ("install", &[]),
     // The binary: it takes from the library what it likes, by the crate's name.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::asked::Asked;
+use super::doctor::Doctor;
 use super::hook_options::HookOptions;
 use super::install::args as install;
 pub use super::modes::{CompileFormat, DefaultDevicesMode, StaleMode};
@@ -15,7 +16,7 @@ use super::target::Target;
 /// Without a command, and with standard input not a terminal, it is `devgate hook`.
 ///
 /// Exit codes: 0 done; 1 bad input, or it could not be done; 2 bad usage; 3 a request that was
-/// checked is denied.
+/// checked is denied; 4 `doctor` found something degraded.
 #[derive(Debug, Parser)]
 #[command(name = "devgate", version, disable_help_subcommand = true)]
 pub struct Args {
@@ -76,6 +77,12 @@ pub enum Command {
     /// Take the hook out of a container engine again
     #[command(after_help = install::UNINSTALL_EXAMPLES)]
     Uninstall(install::Uninstall),
+    /// Examine this machine: one line a finding, with its remedy
+    #[command(after_help = "Exit codes: 0 healthy; 4 degraded; 1 broken.\n\n\
+Examples:\n\
+\x20 devgate doctor\n\
+\x20 devgate doctor kernel cgroup --json")]
+    Doctor(Doctor),
     /// See it work on a cgroup and a child process of its own
     #[command(after_help = "Example:\n\
 \x20 devgate demo")]

@@ -9,6 +9,7 @@ mod compile;
 mod config;
 mod demo;
 mod describe;
+mod doctor;
 mod hook;
 mod hook_options;
 mod inspect;
@@ -34,12 +35,14 @@ use args::{Args, Command};
 pub enum Exit {
     /// Done; for `check`: every request is allowed.
     Success = 0,
-    /// Bad input, or it could not be done.
+    /// Bad input, or it could not be done; for `doctor`: something is broken.
     Failure = 1,
     /// Bad usage.
     Usage = 2,
     /// `check`: a request is denied, or can't be told; with `--diff`, they differ.
     Denied = 3,
+    /// `doctor`: something is degraded, and nothing broken.
+    Degraded = 4,
 }
 
 impl From<Exit> for ExitCode {
@@ -108,6 +111,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Compile(compile) => compile::run(&compile, out),
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
+        Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),

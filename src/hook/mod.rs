@@ -6,6 +6,7 @@ mod rootless;
 
 pub use annotations::{Annotated, AnnotationError};
 pub use log::{Log, LogError, LogFormat, Record};
+pub use rootless::in_user_namespace;
 
 use std::path::PathBuf;
 
@@ -197,7 +198,8 @@ pub fn run(state: &State, policy: Policy, options: Options) -> Result<Enforced, 
         Err(cause)
             if options.rootless == Rootless::Warn
                 && rootless::explains(&cause)
-                && rootless::in_user_namespace() =>
+                // If that can't be told, it is a failure.
+                && in_user_namespace().is_ok_and(|inside| inside) =>
         {
             Ok(Enforced::Skipped { cause })
         }

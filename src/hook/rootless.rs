@@ -1,6 +1,7 @@
 //! Containers in a user namespace: the kernel loads device programs for nobody in there.
 
 use std::fs;
+use std::io;
 
 use super::EnforceError;
 
@@ -13,10 +14,12 @@ pub(super) fn explains(error: &EnforceError) -> bool {
     error.is_permission() || matches!(error, EnforceError::Refused(_))
 }
 
-/// Whether the caller is in a user namespace other than the initial one. If that can't be told,
-/// it is not: the hook then fails.
-pub(super) fn in_user_namespace() -> bool {
-    fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !is_initial(&map))
+/// Whether the caller is in a user namespace other than the initial one.
+///
+/// # Errors
+/// /proc/self/uid_map can't be read.
+pub fn in_user_namespace() -> io::Result<bool> {
+    fs::read_to_string("/proc/self/uid_map").map(|map| !is_initial(&map))
 }
 
 fn is_initial(map: &str) -> bool {

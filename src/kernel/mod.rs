@@ -2,6 +2,7 @@
 //! detach by id, describe one by id. All unsafe code of the crate is in `sys`.
 
 mod attach;
+mod features;
 mod link;
 mod load;
 mod lock;
@@ -12,6 +13,7 @@ mod retry;
 pub(crate) mod sys;
 
 pub use attach::{AttachError, DirectAttach, LeftReason, Outcome, Stale};
+pub use features::{Feature, Support, is_jited};
 pub use link::{Link, link_pins, links};
 pub use load::{LoadError, Loaded, NAME_PREFIX, load};
 pub use program::{DetachError, ProgId, Program, ProgramError, detach};

@@ -72,6 +72,15 @@ pub enum ProgramError {
     /// The kernel would not tell.
     #[error("a program can't be described")]
     Info(#[source] Errno),
+    /// Its constants are blinded, and addresses are nobody's to see.
+    #[error(
+        "program {id}: the kernel keeps its instructions to itself (net.core.bpf_jit_harden, \
+         kernel.kptr_restrict)"
+    )]
+    Hidden {
+        /// The program.
+        id: ProgId,
+    },
 }
 
 impl Program {
@@ -106,6 +115,10 @@ impl Program {
         let fd = id.open().map_err(|errno| ProgramError::Open { id, errno })?;
         let mut insns = vec![Insn::from_bytes([0; Insn::SIZE]); self.insn_count];
         let info = sys::prog_info(fd.as_fd(), &mut insns).map_err(ProgramError::Info)?;
+        // The kernel takes the address out if it wrote nothing there (bpf_prog_get_info_by_fd).
+        if !insns.is_empty() && info.xlated_prog_insns == 0 {
+            return Err(ProgramError::Hidden { id });
+        }
         insns.truncate(info.xlated_prog_len as usize / Insn::SIZE);
         Ok(insns)
     }

@@ -12,7 +12,8 @@ use super::query::{AttachFlags, Attached, query};
 use super::sys;
 use crate::bpf::Insn;
 
-const BPF_F_REPLACE: u32 = 4;
+/// In place of the program that is named.
+pub(super) const BPF_F_REPLACE: u32 = 4;
 
 /// A replacement under way.
 pub(super) struct Replacement<'a> {

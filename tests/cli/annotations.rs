@@ -66,10 +66,8 @@ fn access_can_not_be_widened() {
     }
     let stage = Stage::new();
     for value in ["base", "append", ""] {
-        let run = stage.hook(
-            &["--default-devices", "none"],
-            &json!({"io.devgate.default-devices": value}),
-        );
+        let run = stage
+            .hook(&["--default-devices", "none"], &json!({"io.devgate.default-devices": value}));
         let why = format!("{value:?} could widen access (only \"none\" can't)");
         assert_eq!(run.failure(), format!("annotation io.devgate.default-devices: {why}"));
         assert_eq!(stage.cgroup.ids(), []);

@@ -1,43 +1,11 @@
 //! What works without root.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-
-use nix::unistd::geteuid;
-use tempfile::TempDir;
-
 use super::CONFIG;
 use super::common::cgroup::TestCgroup;
-use super::common::command::{Run, devgate, run};
+use super::common::command::devgate;
+use super::common::public::Public;
 use super::common::require;
 use super::common::sleeper::Sleeper;
-
-const NOBODY: u32 = 65534;
-
-/// devgate where everybody can run it.
-struct Public(TempDir);
-
-impl Public {
-    fn new() -> Public {
-        let dir = tempfile::tempdir().expect("a folder");
-        let everybody = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(dir.path(), everybody).expect("it is ours");
-        fs::copy(env!("CARGO_BIN_EXE_devgate"), dir.path().join("devgate")).expect("a copy");
-        Public(dir)
-    }
-
-    /// Runs it as nobody, or as whoever we are if not root.
-    fn run(&self, args: &[&str], input: &str) -> Run {
-        let mut command = Command::new(self.0.path().join("devgate"));
-        command.args(args).current_dir("/");
-        if geteuid().is_root() {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        run(&mut command, input)
-    }
-}
 
 const STATE: &str = r#"{"id":"c1","pid":1,"bundle":"/no/bundle"}"#;
 

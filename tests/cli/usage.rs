@@ -33,6 +33,7 @@ fn bad_usage() {
         &["detach", "--cgroup", "/x", "--id", "-1"],
         &["detach", "--cgroup", "/x", "--id", "4294967296"],
         &["demo", "extra"],
+        &["doctor", "everything"],
     ] {
         let run = devgate(args, "");
         assert_eq!((run.code, run.text()), (Some(2), ""), "{args:?}: {run:?}");
@@ -47,7 +48,7 @@ fn help() {
         assert!(run.success().contains("Usage: devgate"), "{args:?}: {run:?}");
     }
     let help = devgate(&["--help"], "");
-    for command in ["hook", "apply", "inspect", "detach", "check", "compile", "demo"] {
+    for command in ["hook", "apply", "inspect", "detach", "check", "compile", "doctor", "demo"] {
         let line = help.text().lines().find(|line| line.trim_start().starts_with(command));
         assert!(line.is_some(), "{command} is not in {help:?}");
     }

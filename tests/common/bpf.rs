@@ -18,6 +18,9 @@ const LINK_CREATE: libc::c_long = 28;
 const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const ATTACH_TYPE_CGROUP_DEVICE: u32 = 6;
 
+const MULTI: u32 = 2;
+const REPLACE: u32 = 4;
+
 /// `union bpf_attr` as words.
 type Attr = [u32; 32];
 
@@ -83,6 +86,28 @@ impl Foreign {
         bpf(PROG_ATTACH, &mut attr).expect("BPF_PROG_ATTACH");
     }
 
+    /// Attaches it in place of another.
+    pub fn replace(&self, cgroup: BorrowedFd<'_>, other: &Foreign) -> nix::Result<()> {
+        let mut attr: Attr = [0; 32];
+        attr[..5].copy_from_slice(&[
+            number(cgroup),
+            number(self.fd.as_fd()),
+            ATTACH_TYPE_CGROUP_DEVICE,
+            MULTI | REPLACE,
+            number(other.fd.as_fd()),
+        ]);
+        bpf(PROG_ATTACH, &mut attr).map(drop)
+    }
+
+    /// Whether it is machine code.
+    pub fn is_jited(&self) -> bool {
+        match told(self.fd.as_fd(), "prog_jited:").as_str() {
+            "0" => false,
+            "1" => true,
+            other => panic!("prog_jited: {other}"),
+        }
+    }
+
     /// Attaches it by a bpf_link, which holds it until it is dropped.
     pub fn link(&self, cgroup: BorrowedFd<'_>) -> OwnedFd {
         let mut attr: Attr = [0; 32];
@@ -131,16 +156,25 @@ fn load(name: &str, insns: &[Insn]) -> Foreign {
     Foreign { fd, id }
 }
 
-/// The id of the program behind a descriptor, which /proc tells.
 fn id_of(fd: BorrowedFd<'_>) -> ProgId {
+    ProgId::new(told(fd, "prog_id:").parse().expect("an id is a number"))
+}
+
+/// What /proc tells of the program behind a descriptor.
+fn told(fd: BorrowedFd<'_>, key: &str) -> String {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()));
     let info = info.expect("/proc describes the descriptor");
-    let id = info.lines().find_map(|line| line.strip_prefix("prog_id:"));
-    ProgId::new(id.expect("it is a program").trim().parse().expect("an id is a number"))
+    let value = info.lines().find_map(|line| line.strip_prefix(key));
+    value.unwrap_or_else(|| panic!("no {key} in {info}")).trim().to_owned()
 }
 
 /// Whether any program in the kernel has this tag.
 pub fn any_with_tag(tag: [u8; 8]) -> bool {
+    any(|program| program.tag == tag)
+}
+
+/// Whether any program in the kernel is like this.
+pub fn any(wanted: impl Fn(&Program) -> bool) -> bool {
     let mut attr: Attr = [0; 32];
     loop {
         match bpf(PROG_GET_NEXT_ID, &mut attr) {
@@ -150,7 +184,7 @@ pub fn any_with_tag(tag: [u8; 8]) -> bool {
         }
         // Programs come and go.
         let program = Program::by_id(ProgId::new(attr[0]));
-        if program.is_ok_and(|program| program.tag == tag) {
+        if program.is_ok_and(|program| wanted(&program)) {
             return true;
         }
     }

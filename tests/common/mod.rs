@@ -12,6 +12,7 @@ pub mod engine;
 pub mod files;
 pub mod opener;
 pub mod opener_child;
+pub mod public;
 pub mod random;
 pub mod require;
 pub mod semantics;

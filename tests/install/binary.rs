@@ -35,7 +35,8 @@ fn it_is_looked_at_before_anything_is_written() {
     let run = machine.install(&["crio", "--force"]);
     let warning = "warning: binary /usr/bin/devgate: /usr/bin belongs to user 1000, not to root\n";
     assert!(run.success().contains(warning), "{run:?}");
-    let run = devgate(&["install", "crio", "--prefix", machine.prefix(), "--binary", "devgate"], "");
+    let run =
+        devgate(&["install", "crio", "--prefix", machine.prefix(), "--binary", "devgate"], "");
     assert_eq!(run.failure(), "the binary devgate is not an absolute path in UTF-8");
 }
 

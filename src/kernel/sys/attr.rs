@@ -33,6 +33,16 @@ pub(crate) struct ProgAttach {
     pub expected_revision: u64,
 }
 
+/// The first part of BPF_LINK_CREATE.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct LinkCreate {
+    pub prog_fd: u32,
+    pub target_fd: u32,
+    pub attach_type: u32,
+    pub flags: u32,
+}
+
 /// BPF_PROG_QUERY.
 #[derive(Debug, Default)]
 #[repr(C)]

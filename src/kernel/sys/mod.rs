@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod attr;
+pub(super) mod probe;
 
 use std::ffi::CStr;
 use std::mem::size_of;

@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 use aya_obj::generated as kernel;
 
 use super::attr::{
-    GetFdById, GetInfoByFd, LinkInfo, ObjGet, ProgAttach, ProgInfo, ProgLoad, ProgQuery,
+    GetFdById, GetInfoByFd, LinkCreate, LinkInfo, ObjGet, ProgAttach, ProgInfo, ProgLoad, ProgQuery,
 };
 use crate::bpf::Insn;
 
@@ -57,6 +57,8 @@ fn the_rest_is_laid_out_as_the_kernel_has_it() {
         xlated_prog_insns, load_time, created_by_uid, nr_map_ids, map_ids, name);
     same_offsets!(ObjGet, kernel::bpf_attr__bindgen_ty_5:
         pathname, bpf_fd, file_flags);
+    same_offsets!(LinkCreate, kernel::bpf_attr__bindgen_ty_14:
+        prog_fd = __bindgen_anon_1, target_fd = __bindgen_anon_2, attach_type, flags);
     same_offsets!(LinkInfo, kernel::bpf_link_info:
         link_type = type_, id, prog_id, cgroup_id = __bindgen_anon_1);
     assert_eq!(offset_of!(LinkInfo, attach_type) - offset_of!(LinkInfo, cgroup_id), 8);

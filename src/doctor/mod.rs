@@ -1,0 +1,173 @@
+//! What the hook and the tools depend on: findings about this machine, each with its remedy.
+//!
+//! Whatever can be tried is tried, and nothing is made that outlasts it. Each group reads or tries
+//! in `findings`, and judges in functions of what was read; so what other machines say can be put
+//! to these. What can't be read or tried is found to be so, and never guessed.
+//!
+//! A group more is a variant of [`Group`] with its row in each `match` here, and a file.
+
+mod cgroup;
+mod kernel;
+mod privileges;
+mod release;
+mod security;
+
+use std::error::Error;
+use std::fs;
+use std::io;
+
+/// The remedy where this process had no right to try or to read something.
+const AS_ROOT: &str = "run devgate doctor as root, outside of containers";
+
+/// How much a finding matters, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// devgate works with a weaker guarantee, something is a risk, or it can't be told.
+    Degraded,
+    /// The hook fails.
+    Broken,
+}
+
+impl Level {
+    /// The word for it: `ok`, `degraded` or `broken`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Level::Ok => "ok",
+            Level::Degraded => "degraded",
+            Level::Broken => "broken",
+        }
+    }
+
+    /// The worst level of all; without a finding nothing is wrong.
+    pub fn worst(findings: &[Finding]) -> Level {
+        findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
+    }
+}
+
+/// What findings are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Its release, and what its bpf(2) can do.
+    Kernel,
+    /// What this process may do.
+    Privileges,
+    /// Where cgroup2 is.
+    Cgroup,
+    /// What else has a say about BPF programs.
+    Security,
+}
+
+impl Group {
+    /// Every group, in the order of a report.
+    pub const ALL: [Group; 4] = [Group::Kernel, Group::Privileges, Group::Cgroup, Group::Security];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Group::Kernel => "kernel",
+            Group::Privileges => "privileges",
+            Group::Cgroup => "cgroup",
+            Group::Security => "security",
+        }
+    }
+
+    fn findings(self) -> Vec<Finding> {
+        match self {
+            Group::Kernel => kernel::findings(),
+            Group::Privileges => privileges::findings(),
+            Group::Cgroup => cgroup::findings(),
+            Group::Security => security::findings(),
+        }
+    }
+
+    fn ok(self, check: &'static str, found: impl Into<String>) -> Finding {
+        Finding { group: self, check, level: Level::Ok, found: found.into(), remedy: None }
+    }
+
+    fn degraded(
+        self,
+        check: &'static str,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Finding {
+        let remedy = Some(remedy.into());
+        Finding { level: Level::Degraded, remedy, ..self.ok(check, found) }
+    }
+
+    fn broken(
+        self,
+        check: &'static str,
+        found: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Finding {
+        let remedy = Some(remedy.into());
+        Finding { level: Level::Broken, remedy, ..self.ok(check, found) }
+    }
+}
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The group of the check.
+    pub group: Group,
+    /// The check's name within the group.
+    pub check: &'static str,
+    /// How much it matters.
+    pub level: Level,
+    /// What is there, in one line if no name in it has another.
+    pub found: String,
+    /// What to do about it; always there unless the level is [`Level::Ok`].
+    pub remedy: Option<String>,
+}
+
+/// Examines this machine, as this process sees it.
+pub fn diagnose(groups: &[Group]) -> Vec<Finding> {
+    groups.iter().flat_map(|group| group.findings()).collect()
+}
+
+/// A file of one short line.
+fn line(path: &str) -> io::Result<String> {
+    fs::read_to_string(path).map(|text| text.trim().to_owned())
+}
+
+fn unreadable(path: &str, error: &io::Error) -> String {
+    format!("not known: {path} can't be read ({error})")
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_finding_counts() {
+        let (ok, degraded, broken) = (
+            Group::Kernel.ok("a", "x"),
+            Group::Cgroup.degraded("b", "x", "y"),
+            Group::Security.broken("c", "x", "y"),
+        );
+        assert_eq!(Level::worst(&[]), Level::Ok);
+        assert_eq!(Level::worst(&[ok.clone(), ok.clone()]), Level::Ok);
+        assert_eq!(Level::worst(&[degraded.clone(), ok.clone()]), Level::Degraded);
+        assert_eq!(Level::worst(&[ok, broken, degraded]), Level::Broken);
+    }
+
+    #[test]
+    fn causes_are_told() {
+        let cause = io::Error::other("no such thing");
+        let error = crate::cgroup::CgroupError::Mounts(cause);
+        assert_eq!(chain(&error), "/proc/self/mountinfo can't be read: no such thing");
+    }
+}
