@@ -18,9 +18,9 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("kernel", &["bpf", "mounts", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
-    ("doctor", &["cgroup", "hook", "kernel", "mounts", "policy"]),
-    ("inspect", &["analyze", "bpf", "cgroup", "compile", "decode", "device", "kernel", "policy"]),
     ("install", &[]),
+    ("doctor", &["cgroup", "hook", "install", "kernel", "mounts", "policy"]),
+    ("inspect", &["analyze", "bpf", "cgroup", "compile", "decode", "device", "kernel", "policy"]),
     // The binary: it takes from the library what it likes, by the crate's name.
     ("cli", &[]),
     ("main", &["cli"]),

@@ -1,9 +1,16 @@
 //! `devgate doctor`.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use devgate::doctor::{Finding, Group, Level, diagnose};
+use devgate::install::Root;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde::Serialize;
 
 use super::colour::{self, Tone};
@@ -17,6 +24,13 @@ pub struct Doctor {
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Look for the engines of the machine whose / is here
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub prefix: PathBuf,
+    /// Go on, and print the findings again when they change; looks every 60 seconds
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "60", value_parser = clap::value_parser!(u16).range(1..))]
+    pub watch: Option<u16>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -29,6 +43,8 @@ pub enum CheckGroup {
     Cgroup,
     /// What else has a say about BPF programs
     Security,
+    /// Which there are, and whether they run the hook
+    Engines,
 }
 
 impl From<CheckGroup> for Group {
@@ -38,6 +54,7 @@ impl From<CheckGroup> for Group {
             CheckGroup::Privileges => Group::Privileges,
             CheckGroup::Cgroup => Group::Cgroup,
             CheckGroup::Security => Group::Security,
+            CheckGroup::Engines => Group::Engines,
         }
     }
 }
@@ -59,13 +76,11 @@ struct Entry<'f> {
 }
 
 pub fn run(doctor: &Doctor, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    let findings = diagnose(&doctor.groups());
-    if doctor.json {
-        serde_json::to_writer(&mut *out, &report(&findings))?;
-        writeln!(out)?;
-    } else {
-        lines(out, &findings)?;
+    if let Some(seconds) = doctor.watch {
+        return watch(doctor, seconds);
     }
+    let findings = doctor.findings()?;
+    doctor.print(out, &findings)?;
     Ok(match Level::worst(&findings) {
         Level::Ok => Exit::Success,
         Level::Degraded => Exit::Degraded,
@@ -73,7 +88,42 @@ pub fn run(doctor: &Doctor, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     })
 }
 
+/// Until it is told to end: as the first process of a container it has to listen for that.
+fn watch(doctor: &Doctor, seconds: u16) -> anyhow::Result<Exit> {
+    let mut ends = SigSet::empty();
+    ends.extend([Signal::SIGTERM, Signal::SIGINT]);
+    ends.thread_block()?;
+    let signal = SignalFd::with_flags(&ends, SfdFlags::SFD_CLOEXEC)?;
+    let timeout = PollTimeout::try_from(Duration::from_secs(seconds.into()))?;
+    let mut before = Vec::new();
+    loop {
+        let mut now = Vec::new();
+        doctor.print(&mut now, &doctor.findings()?)?;
+        if now != before {
+            io::stdout().write_all(&now)?;
+            io::stdout().flush()?;
+            before = now;
+        }
+        let mut told = [PollFd::new(signal.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut told, timeout)? > 0 {
+            return Ok(Exit::Success);
+        }
+    }
+}
+
 impl Doctor {
+    fn findings(&self) -> anyhow::Result<Vec<Finding>> {
+        Ok(diagnose(&self.groups(), &Root::new(&self.prefix)?))
+    }
+
+    fn print(&self, out: &mut Vec<u8>, findings: &[Finding]) -> anyhow::Result<()> {
+        if !self.json {
+            return lines(out, findings);
+        }
+        serde_json::to_writer(&mut *out, &report(findings))?;
+        Ok(writeln!(out)?)
+    }
+
     /// Each group that was asked for, once; all if none was.
     fn groups(&self) -> Vec<Group> {
         let asked: Vec<Group> = self.groups.iter().map(|group| Group::from(*group)).collect();

@@ -7,6 +7,7 @@
 //! A group more is a variant of [`Group`] with its row in each `match` here, and a file.
 
 mod cgroup;
+mod engines;
 mod kernel;
 mod privileges;
 mod release;
@@ -15,6 +16,8 @@ mod security;
 use std::error::Error;
 use std::fs;
 use std::io;
+
+use crate::install::Root;
 
 /// The remedy where this process had no right to try or to read something.
 const AS_ROOT: &str = "run devgate doctor as root, outside of containers";
@@ -57,11 +60,14 @@ pub enum Group {
     Cgroup,
     /// What else has a say about BPF programs.
     Security,
+    /// Which there are, and whether they run the hook.
+    Engines,
 }
 
 impl Group {
     /// Every group, in the order of a report.
-    pub const ALL: [Group; 4] = [Group::Kernel, Group::Privileges, Group::Cgroup, Group::Security];
+    pub const ALL: [Group; 5] =
+        [Group::Kernel, Group::Privileges, Group::Cgroup, Group::Security, Group::Engines];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -70,15 +76,17 @@ impl Group {
             Group::Privileges => "privileges",
             Group::Cgroup => "cgroup",
             Group::Security => "security",
+            Group::Engines => "engines",
         }
     }
 
-    fn findings(self) -> Vec<Finding> {
+    fn findings(self, root: &Root) -> Vec<Finding> {
         match self {
             Group::Kernel => kernel::findings(),
             Group::Privileges => privileges::findings(),
             Group::Cgroup => cgroup::findings(),
             Group::Security => security::findings(),
+            Group::Engines => engines::findings(root),
         }
     }
 
@@ -122,9 +130,9 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
-/// Examines this machine, as this process sees it.
-pub fn diagnose(groups: &[Group]) -> Vec<Finding> {
-    groups.iter().flat_map(|group| group.findings()).collect()
+/// Examines this machine, as this process sees it; the engines are those below `root`.
+pub fn diagnose(groups: &[Group], root: &Root) -> Vec<Finding> {
+    groups.iter().flat_map(|group| group.findings(root)).collect()
 }
 
 /// A file of one short line.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
+
 use super::engine::{Engine, names};
 use super::registration::Registration;
 use super::{CONFIG, InstallError, Root, cdi, containerd, hooks_dir};
@@ -25,6 +27,8 @@ pub struct Search {
     pub found: Vec<Found>,
     /// Where was looked.
     pub places: Vec<PathBuf>,
+    /// Files that the engine reads and can't use: they are no JSON, or not there.
+    pub unusable: Vec<PathBuf>,
 }
 
 /// Looks for registrations of devgate where the engine looks for hooks.
@@ -60,21 +64,37 @@ fn in_dirs(
         let json = names.filter(|name| Path::new(name).extension().is_some_and(|e| e == "json"));
         files.extend(json.map(|name| (name.clone(), dir.join(name))));
     }
-    let mut found = Vec::new();
+    let mut search = Search { found: Vec::new(), places: dirs, unusable: Vec::new() };
     for file in files.into_values() {
-        let registration = root.read(&file)?.and_then(|content| registered(&content));
-        found.extend(registration.map(|registration| Found { engine, file, registration }));
+        search.look_into(root, engine, file, registered)?;
     }
-    Ok(Search { found, places: dirs })
+    Ok(search)
 }
 
 fn in_base_specs(root: &Root) -> Result<Search, InstallError> {
     let config = PathBuf::from(CONFIG);
-    let mut found = Vec::new();
-    for file in containerd::base_specs(root, &config)? {
-        let registration = root.read(&file)?.and_then(|content| containerd::registered(&content));
-        let engine = Engine::Containerd;
-        found.extend(registration.map(|registration| Found { engine, file, registration }));
+    let specs = containerd::base_specs(root, &config)?;
+    let mut search = Search { found: Vec::new(), places: vec![config], unusable: Vec::new() };
+    for file in specs {
+        search.look_into(root, Engine::Containerd, file, containerd::registered)?;
     }
-    Ok(Search { found, places: vec![config] })
+    Ok(search)
+}
+
+impl Search {
+    fn look_into(
+        &mut self,
+        root: &Root,
+        engine: Engine,
+        file: PathBuf,
+        registered: Reader,
+    ) -> Result<(), InstallError> {
+        let content = root.read(&file)?.unwrap_or_default();
+        if serde_json::from_slice::<IgnoredAny>(&content).is_err() {
+            self.unusable.push(file);
+        } else if let Some(registration) = registered(&content) {
+            self.found.push(Found { engine, file, registration });
+        }
+        Ok(())
+    }
 }

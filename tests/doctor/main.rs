@@ -3,6 +3,7 @@
 //! that really attach.
 
 mod cgroups;
+mod engines;
 mod machine;
 mod report;
 mod rights;

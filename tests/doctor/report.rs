@@ -98,13 +98,13 @@ fn the_worst_finding_is_the_level_and_all_else_but_ok_has_a_remedy() {
     assert_eq!(worst, Some(rank(&report.json["level"])));
     for finding in report.findings() {
         let keys: Vec<&str> = finding.keys().map(String::as_str).collect();
-        assert_eq!(keys, ["check", "found", "group", "level", "remedy"]);
+        assert_eq!(keys, ["group", "check", "level", "found", "remedy"]);
         let remedy = &finding["remedy"];
         assert!(finding["level"] == "ok" || remedy.is_string(), "{finding:?}");
         assert!(remedy.is_null() || remedy.is_string(), "{finding:?}");
     }
     let top: Vec<&String> = report.json.as_object().expect("an object").keys().collect();
-    assert_eq!(top, ["findings", "level"]);
+    assert_eq!(top, ["level", "findings"]);
 }
 
 #[test]

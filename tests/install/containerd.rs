@@ -1,1 +1,196 @@
+//! containerd: its base spec and its config.toml.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::common::engine::find;
+use super::common::require;
+use super::machine::Machine;
+
+const SPEC: &str = "/etc/containerd/devgate-base.json";
+const CONFIG: &str = "/etc/containerd/config.toml";
+const BACKUP: &str = "/etc/containerd/config.toml.devgate-backup";
+
+const V2: &str = r#"[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]"#;
+const V3: &str = r#"[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]"#;
+
+/// A machine with a spec for the hook to be added to.
+struct Node {
+    machine: Machine,
+    spec: String,
+}
+
+impl Node {
+    fn new() -> Node {
+        let machine = Machine::new();
+        machine.write("/spec.json", r#"{"ociVersion":"1.1.0","linux":{}}"#, 0o644);
+        let spec = machine.at("/spec.json").to_str().expect("text").to_owned();
+        Node { machine, spec }
+    }
+
+    fn with_config(config: &str) -> Node {
+        let node = Node::new();
+        node.machine.write(CONFIG, config, 0o640);
+        node
+    }
+
+    fn install(&self, args: &[&str]) -> super::common::command::Run {
+        self.machine.install(&[&["containerd", "--spec", &self.spec], args].concat())
+    }
+}
+
+#[test]
+fn nothing_is_edited_silently() {
+    let node = Node::with_config("version = 2\n");
+    let run = node.install(&[]);
+    assert_eq!(node.machine.read(CONFIG), "version = 2\n");
+    let lines = |table: &str| {
+        format!(
+            "{table}\n  runtime_type = \"io.containerd.runc.v2\"\n  base_runtime_spec = \"{SPEC}\"\n"
+        )
+    };
+    for (version, table) in [(2, V2), (3, V3)] {
+        assert!(run.success().contains(&format!("# version {version} ")), "{run:?}");
+        assert!(run.text().contains(&lines(table)), "{run:?}");
+    }
+    let spec = node.machine.json(SPEC);
+    let hook = json!({"path": "/usr/bin/devgate", "args": ["devgate", "hook"]});
+    assert_eq!(spec["hooks"], json!({"createRuntime": [hook]}));
+    assert_eq!((&spec["ociVersion"], &spec["linux"]), (&json!("1.1.0"), &json!({})));
+}
+
+#[test]
+fn config_toml_is_edited_and_put_back() {
+    for (config, table) in [
+        ("# mine\nversion = 2  # odd   spaces\n", V2),
+        ("version = 3\n[grpc]\n  address = '/run/x'\n", V3),
+    ] {
+        let node = Node::with_config(config);
+        let before = node.machine.files();
+        let run = node.install(&["--apply"]);
+        assert!(run.success().contains("systemctl restart containerd"), "{run:?}");
+        let edited = node.machine.read(CONFIG);
+        assert!(edited.starts_with(config) && edited.contains(table), "{edited}");
+        assert_eq!(node.machine.read(BACKUP), config);
+        let files = node.machine.files();
+        assert_eq!(files[&node.machine.at(CONFIG)].1, 0o640);
+        node.install(&["--apply"]).success();
+        assert_eq!(node.machine.files(), files);
+        let run = node.install(&[]);
+        assert!(run.success().ends_with("config.toml names it already\n"), "{run:?}");
+        node.machine.uninstall(&["containerd", "--apply"]).success();
+        assert_eq!(node.machine.files(), before);
+    }
+}
+
+#[test]
+fn what_was_edited_since_stays() {
+    let node = Node::with_config("version = 2\n");
+    node.install(&["--apply"]).success();
+    let edited = node.machine.read(CONFIG) + "\n[debug]\n  level = \"debug\" # mine\n";
+    node.machine.write(CONFIG, &edited, 0o640);
+    node.machine.uninstall(&["containerd", "--apply"]).success();
+    let left = node.machine.read(CONFIG);
+    assert_eq!(left, edited.replace(&format!("base_runtime_spec = \"{SPEC}\"\n"), ""));
+}
+
+#[test]
+fn a_config_toml_is_made_where_there_is_none() {
+    let node = Node::new();
+    let before = node.machine.files();
+    node.install(&["--apply"]).success();
+    assert!(node.machine.read(CONFIG).starts_with("version = 2\n"));
+    assert!(!node.machine.has(BACKUP));
+    node.machine.uninstall(&["containerd", "--apply"]).success();
+    assert_eq!(node.machine.files(), before);
+}
+
+/// containerd starts no pod whose base spec is not there.
+#[test]
+fn the_spec_stays_while_config_toml_names_it() {
+    let node = Node::with_config("version = 3\n");
+    node.install(&["--apply"]).success();
+    let files = node.machine.files();
+    let run = node.machine.uninstall(&["containerd"]);
+    assert_eq!(run.failure(), format!("{CONFIG} still names {SPEC}; --apply takes it out"));
+    assert_eq!(node.machine.files(), files);
+}
+
+#[test]
+fn a_base_spec_of_somebody_else_stays_unless_forced() {
+    let config = format!("version = 3\n{V3}\nbase_runtime_spec = '/theirs.json'\n");
+    let node = Node::with_config(&config);
+    let run = node.install(&["--apply"]);
+    let why = "runtime runc has the base_runtime_spec /theirs.json already";
+    assert!(run.failure().contains(why), "{run:?}");
+    assert!(!node.machine.has(SPEC) && node.machine.read(CONFIG) == config);
+    node.install(&["--apply", "--force"]).success();
+    assert!(node.machine.read(CONFIG).contains(SPEC));
+    node.machine.uninstall(&["containerd", "--apply"]).success();
+    assert_eq!(node.machine.read(CONFIG), config);
+}
+
+#[test]
+fn what_can_t_be_done_leaves_all_as_it_was() {
+    for (config, why) in [
+        ("", "version 1 is not supported, only 2 and 3"),
+        ("version = 2\n[plugins]\n\"io.containerd.grpc.v1.cri\" = 1\n", "is not a table"),
+        ("version = \n", "is not TOML: line 1: "),
+    ] {
+        let node = Node::with_config(config);
+        let before = node.machine.files();
+        let run = node.install(&["--apply"]);
+        assert!(run.failure().contains(why), "{run:?}");
+        assert_eq!(node.machine.files(), before);
+    }
+    let node = Node::new();
+    fs::write(&node.spec, "[]").expect("it can be written");
+    let run = node.install(&[]);
+    assert!(run.failure().contains("spec.json is not a runtime spec: "), "{run:?}");
+}
+
+#[test]
+fn another_runtime_can_be_named() {
+    let node = Node::with_config("version = 3\n");
+    node.install(&["--apply", "--handler", "crun"]).success();
+    let table = V3.replace("runtimes.runc", "runtimes.crun");
+    assert!(node.machine.read(CONFIG).contains(&table));
+}
+
+/// The machine's own ctr, with its own libraries, says what the spec is.
+#[test]
+fn the_spec_is_what_the_machines_ctr_prints() {
+    let ctr = find("ctr");
+    if !require::require(ctr.is_some(), "ctr is missing; `make test-deps` installs it") {
+        return;
+    }
+    let ctr = ctr.expect("it is there");
+    let machine = Machine::new();
+    machine.write("/usr/bin/containerd", "", 0o755);
+    let run = machine.install(&["containerd"]);
+    let why = "`ctr oci spec` can't be run below";
+    assert!(run.failure().starts_with(&why.replace('`', "")), "{run:?}");
+    for file in libraries(&ctr).iter().chain([&ctr]) {
+        let at = machine.at(file.to_str().expect("text"));
+        fs::create_dir_all(at.parent().expect("a folder")).expect("a folder can be made");
+        fs::copy(file, at).expect("it can be copied");
+    }
+    machine.install(&["auto"]).success();
+    let mut spec = machine.json(SPEC);
+    let hooks = spec.as_object_mut().expect("an object").remove("hooks");
+    assert_eq!(hooks.expect("hooks")["createRuntime"][0]["path"], "/usr/bin/devgate");
+    let printed = Command::new(ctr).args(["oci", "spec"]).output().expect("it can be run");
+    let printed: serde_json::Value = serde_json::from_slice(&printed.stdout).expect("JSON");
+    assert_eq!(spec, printed);
+}
+
+/// The shared libraries that a program is linked with, its loader too.
+fn libraries(program: &Path) -> Vec<std::path::PathBuf> {
+    let output = Command::new("ldd").arg(program).output().expect("ldd can be run");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let words = text.split_whitespace().filter(|word| word.starts_with('/'));
+    words.map(Into::into).collect()
+}

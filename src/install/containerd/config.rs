@@ -22,6 +22,9 @@ pub(super) const VERSIONS: [Version; 2] = [
     Version { number: 3, plugin: "io.containerd.cri.v1.runtime", since: "2.0" },
 ];
 
+/// What a file that is not there is taken for: containerd 1.x and 2.x both read this.
+const UNWRITTEN: &[u8] = b"version = 2\n";
+
 /// containerd 1.x takes a runtime's table whole, so it has to say this too.
 const RUNTIME_TYPE: &str = "io.containerd.runc.v2";
 
@@ -49,11 +52,11 @@ pub(super) struct ConfigToml {
 }
 
 impl ConfigToml {
-    /// The file, or what containerd 1.x and 2.x both take if there is none.
+    /// The file, or the beginning of one if there is none.
     pub(super) fn read(root: &Root, path: &Path) -> Result<ConfigToml, InstallError> {
         match root.read(path)? {
             Some(content) => ConfigToml::parse(path, &content),
-            None => ConfigToml::parse(path, b"version = 2\n"),
+            None => ConfigToml::parse(path, UNWRITTEN),
         }
     }
 
@@ -135,8 +138,8 @@ pub(super) struct Removed {
     pub(super) notes: Vec<String>,
 }
 
-/// Takes the base spec out; none if it is not named. If nothing else was edited since, the copy
-/// that was kept comes back.
+/// Takes the base spec out; none if it is not named. If nothing else was edited since, the file
+/// is as it was before.
 pub(super) fn remove(
     root: &Root,
     path: &Path,
@@ -147,16 +150,33 @@ pub(super) fn remove(
         return Ok(None);
     }
     let handlers = unregister(&mut document);
-    let write = |content| Change::write(root, path, content, 0o644, |_| true, Foreign::Overwrite);
     let kept = root.read(backup)?;
-    if let Some(kept) = kept.filter(|kept| leads_to(path, kept, &handlers, root)) {
-        let gone = Change::remove(root, backup, |_| true)?;
-        let changes = [Some(write(kept)?), gone].into_iter().flatten().collect();
-        return Ok(Some(Removed { changes, notes: Vec::new() }));
+    let before = kept.clone().unwrap_or_else(|| UNWRITTEN.to_vec());
+    let changes = if leads_to(path, &before, &handlers, root) {
+        [put_back(root, path, kept)?, Change::remove(root, backup, |_| true)?]
+    } else {
+        let note = format!("{SPEC_KEY} of {} is unset now", handlers.join(", "));
+        let text = document.to_string().into_bytes();
+        return Ok(Some(Removed { changes: vec![write(root, path, text)?], notes: vec![note] }));
+    };
+    let changes = changes.into_iter().flatten().collect();
+    Ok(Some(Removed { changes, notes: Vec::new() }))
+}
+
+/// The file as it was before: with this content, or not there.
+fn put_back(
+    root: &Root,
+    path: &Path,
+    kept: Option<Vec<u8>>,
+) -> Result<Option<Change>, InstallError> {
+    match kept {
+        Some(kept) => write(root, path, kept).map(Some),
+        None => Change::remove(root, path, |_| true),
     }
-    let changes = vec![write(document.to_string().into_bytes())?];
-    let note = format!("{SPEC_KEY} of {} is unset now", handlers.join(", "));
-    Ok(Some(Removed { changes, notes: vec![note] }))
+}
+
+fn write(root: &Root, path: &Path, content: Vec<u8>) -> Result<Change, InstallError> {
+    Change::write(root, path, content, 0o644, |_| true, Foreign::Overwrite)
 }
 
 /// Takes the base spec from every runtime, and returns their names.
@@ -166,7 +186,7 @@ fn unregister(document: &mut DocumentMut) -> Vec<String> {
         let keys = ["plugins", version.plugin, "containerd", "runtimes"];
         let mut item = Some(document.as_item_mut());
         for key in keys {
-            item = item.and_then(|item| item.get_mut(key));
+            item = item.and_then(Item::as_table_like_mut).and_then(|table| table.get_mut(key));
         }
         let Some(runtimes) = item.and_then(Item::as_table_like_mut) else { continue };
         for (handler, runtime) in runtimes.iter_mut() {

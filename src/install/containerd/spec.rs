@@ -1,7 +1,7 @@
 //! The base spec.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -66,12 +66,14 @@ fn run(root: &Root, program: &Path, args: &[&str]) -> io::Result<Output> {
     if root.is_here() {
         return Command::new(program).args(args).output();
     }
+    // What is here: that machine's may not be seen as a device.
+    let nothing = File::open("/dev/null")?;
     thread::scope(|scope| {
-        let child = scope.spawn(|| {
+        let child = scope.spawn(move || {
             unshare(CloneFlags::CLONE_FS)?;
             nix::unistd::chroot(root.path())?;
             nix::unistd::chdir("/")?;
-            Command::new(program).args(args).output()
+            Command::new(program).args(args).stdin(nothing).output()
         });
         child.join().unwrap_or_else(|_| Err(io::Error::other("the thread did not end well")))
     })
