@@ -31,8 +31,7 @@ test-deps:
 	command -v runc >/dev/null || missing="$$missing runc"; \
 	command -v crun >/dev/null || missing="$$missing crun"; \
 	command -v podman >/dev/null || missing="$$missing podman"; \
-	python3 -m venv --help >/dev/null 2>&1 && python3 -c 'import ensurepip' 2>/dev/null \
-	  || missing="$$missing python3-venv"; \
+	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
 	test -x /bin/busybox && ldd /bin/busybox >/dev/null 2>&1 && missing="$$missing busybox-static"; \
 	test -x /bin/busybox || missing="$$missing busybox-static"; \

@@ -69,18 +69,29 @@ fn pods_are_on_every_linux_node() {
     }
 }
 
+/// What is asked now and then is what is watched.
+#[test]
+fn a_node_is_ready_when_the_doctor_says_so() {
+    if !ready() {
+        return;
+    }
+    let pod = pod("base");
+    let [_, doctor] = containers(&pod);
+    let probe = &doctor["readinessProbe"]["exec"]["command"];
+    assert_eq!(*probe, json!(["/devgate", "doctor", "engines", "--prefix=/host"]));
+    assert_eq!(doctor["args"], json!(["doctor", "engines", "--prefix=/host", "--watch"]));
+}
+
 /// Nothing is healthy once the hook is gone, and the rollout waits for what is ready.
 #[test]
 fn taking_it_away_waits_for_no_health() {
     if !ready() {
         return;
     }
-    let [_, stays] = ["base", "purge"].map(|folder| containers(&pod(folder))[1].clone());
-    assert_eq!(stays["readinessProbe"], Value::Null);
-    let base = containers(&pod("base"))[1].clone();
-    let probe = base["readinessProbe"]["exec"]["command"].as_array().expect("a command");
-    let mut watch = base["args"].as_array().expect("arguments").clone();
-    assert_eq!(watch.pop(), Some(json!("--watch")));
-    assert_eq!(probe[1..], watch[..]);
-    assert_eq!(probe[0], "/devgate");
+    for folder in ["uninstall", "purge"] {
+        let daemonset = resource(folder, "DaemonSet");
+        let [_, doctor] = containers(&daemonset["spec"]["template"]["spec"]);
+        assert_eq!(doctor["readinessProbe"], Value::Null);
+        assert_eq!(daemonset["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"], "100%");
+    }
 }

@@ -36,7 +36,6 @@ struct Node {
 impl Node {
     fn new() -> Node {
         let node = Node { podman: image::build(), files: tempfile::tempdir().expect("a folder") };
-        fs::set_permissions(node.root(), Permissions::from_mode(0o755)).expect("its mode");
         node.put("usr/bin/podman", "", 0o755);
         node.put("usr/bin/crio", "", 0o755);
         node.put("usr/bin/containerd", "", 0o755);
