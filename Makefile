@@ -7,17 +7,22 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC := -C target-feature=+crt-static -C relocation-model=static
 BINARY := target/release/devgate
 
-.PHONY: build demo test test-deps lint bless man bench clean
+.PHONY: build deb demo test test-deps lint bless man bench clean
 
 build:
 	RUSTFLAGS="$(STATIC)" cargo build --release --locked --bin devgate --target $(HOST)
 	mkdir -p $(dir $(BINARY))
 	cp target/$(HOST)/release/devgate $(BINARY).new && mv $(BINARY).new $(BINARY)
 
+# target/debian/devgate_VERSION_ARCH.deb
+deb: build
+	packaging/debian/build $(BINARY)
+
 demo: build
 	$(BINARY) demo
 
-test: test-deps lint
+# `deb` leaves the release binary and the package for the tests of both.
+test: test-deps lint deb
 	cargo test --locked
 
 # What the tests of real engines run.
@@ -26,6 +31,7 @@ test-deps:
 	command -v runc >/dev/null || missing="$$missing runc"; \
 	command -v crun >/dev/null || missing="$$missing crun"; \
 	command -v podman >/dev/null || missing="$$missing podman"; \
+	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
 	test -x /bin/busybox && ldd /bin/busybox >/dev/null 2>&1 && missing="$$missing busybox-static"; \
 	test -x /bin/busybox || missing="$$missing busybox-static"; \
@@ -33,6 +39,7 @@ test-deps:
 	  apt-get update -q && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
+	@tests/kubernetes/tools target/tools
 
 lint:
 	cargo fmt --check

@@ -59,7 +59,7 @@ fn no_file_is_left_out_here() {
         .map(|name| name.into_string().expect("names are text"))
         .collect();
     names.sort();
-    assert_eq!(names, [FOR_CONTAINERD, FOR_PODMAN]);
+    assert_eq!(names, [FOR_CONTAINERD, FOR_PODMAN, "kubernetes"]);
 }
 
 /// oci-hooks(5), version 1.0.0.

@@ -5,9 +5,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::thread;
 
-use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{chdir, chroot, fchdir};
 use serde_json::{Map, Value, json};
 
 use super::super::engine::find_program;
@@ -60,23 +59,24 @@ fn ctr_oci_spec(root: &Root) -> Result<Vec<u8>, InstallError> {
     }
 }
 
-/// Runs a program of the machine below the root, with its own libraries: chrooted, in a thread
-/// that shares its root directory with no other.
+/// Runs a program of the machine below the root with its own libraries: chrooted, as is this
+/// whole process meanwhile. (A thread with a root directory of its own would take unshare(2),
+/// which containers' seccomp profiles forbid.)
 fn run(root: &Root, program: &Path, args: &[&str]) -> io::Result<Output> {
+    let mut command = Command::new(program);
+    command.args(args);
     if root.is_here() {
-        return Command::new(program).args(args).output();
+        return command.output();
     }
     // What is here: that machine's may not be seen as a device.
-    let nothing = File::open("/dev/null")?;
-    thread::scope(|scope| {
-        let child = scope.spawn(move || {
-            unshare(CloneFlags::CLONE_FS)?;
-            nix::unistd::chroot(root.path())?;
-            nix::unistd::chdir("/")?;
-            Command::new(program).args(args).stdin(nothing).output()
-        });
-        child.join().unwrap_or_else(|_| Err(io::Error::other("the thread did not end well")))
-    })
+    command.stdin(File::open("/dev/null")?);
+    let (here, dir) = (File::open("/")?, File::open(".")?);
+    chroot(root.path())?;
+    let output = chdir("/").map_err(io::Error::from).and_then(|()| command.output());
+    fchdir(&here)?;
+    chroot(".")?;
+    fchdir(&dir)?;
+    output
 }
 
 /// The spec with the hook as its last createRuntime hook, and with no other of devgate's.

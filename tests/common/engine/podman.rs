@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use super::super::command::Run;
 use super::answers::{Steps, script};
 use super::container::Gated;
 use super::place::Place;
@@ -152,6 +153,12 @@ impl Podman {
     pub fn run(&self, args: &[&str]) {
         let Output { status, stderr, .. } = self.output(args);
         assert!(status.success(), "podman {args:?}: {}", String::from_utf8_lossy(&stderr));
+    }
+
+    /// `podman run` of an image's own program, to its end.
+    pub fn run_image(&self, options: &[&str], image: &str, args: &[&str]) -> Run {
+        let parent = format!("--cgroup-parent={}", self.place.cgroup_name());
+        self.output(&[&["run", "--rm", &parent], options, &[image], args].concat()).into()
     }
 
     /// What the container printed, all its starts together.

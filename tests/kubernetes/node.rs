@@ -1,0 +1,200 @@
+//! What the init containers do to a node: the image run by podman, with the arguments and no more
+//! rights than the manifest says, on a folder that is laid out like a node.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::common::command::Run;
+use super::common::engine::podman::Podman;
+use super::common::engine::rootfs::BUSYBOX;
+use super::common::files::config;
+use super::image::{self, IMAGE};
+use super::rendered::{self, pod};
+
+/// As the engines see it.
+const BINARY: &str = "opt/devgate/bin/devgate";
+const HOOK_FILES: [&str; 2] =
+    ["usr/share/containers/oci/hooks.d/devgate.json", "etc/containers/oci/hooks.d/devgate.json"];
+const CONFIG_TOML: &str = "etc/containerd/config.toml";
+const BASE_SPEC: &str = "etc/containerd/devgate-base.json";
+
+/// podman's own default, without what only others let pass: containerd's default allows
+/// unshare(2) to CAP_SYS_ADMIN alone.
+const SECCOMP: &str = "/usr/share/containers/seccomp.json";
+const NOT_EVERYWHERE: &str = "unshare";
+
+/// A node with podman, CRI-O and containerd.
+struct Node {
+    podman: Podman,
+    files: tempfile::TempDir,
+}
+
+impl Node {
+    fn new() -> Node {
+        let node = Node { podman: image::build(), files: tempfile::tempdir().expect("a folder") };
+        node.put("usr/bin/podman", "", 0o755);
+        node.put("usr/bin/crio", "", 0o755);
+        node.put("usr/bin/containerd", "", 0o755);
+        node.put("usr/bin/ctr", "#!/bin/sh\ncat /spec.json\n", 0o755);
+        node.put("spec.json", &config("containerd16-plain"), 0o644);
+        node.put(CONFIG_TOML, "version = 2\n", 0o644);
+        // Where a child's standard input comes from.
+        node.put("dev/null", "", 0o666);
+        fs::create_dir_all(node.root().join("bin")).expect("a folder");
+        fs::copy(BUSYBOX, node.root().join("bin/busybox")).expect("busybox can be copied");
+        for applet in ["sh", "cat"] {
+            symlink("busybox", node.root().join("bin").join(applet)).expect("a link");
+        }
+        node.write_seccomp();
+        node
+    }
+
+    fn root(&self) -> PathBuf {
+        self.files.path().join("node")
+    }
+
+    fn put(&self, path: &str, content: &str, mode: u32) {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().expect("it is in a folder")).expect("a folder");
+        fs::write(&path, content).expect("a file");
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its mode");
+    }
+
+    fn seccomp(&self) -> PathBuf {
+        self.files.path().join("seccomp.json")
+    }
+
+    fn write_seccomp(&self) {
+        let text = fs::read(SECCOMP).expect("podman comes with a profile");
+        let mut profile: Value = serde_json::from_slice(&text).expect("JSON");
+        for rule in profile["syscalls"].as_array_mut().expect("rules") {
+            rule["names"].as_array_mut().expect("names").retain(|name| name != NOT_EVERYWHERE);
+        }
+        fs::write(self.seccomp(), profile.to_string()).expect("a file");
+    }
+
+    /// Runs the init container of a folder's pods.
+    fn start(&self, folder: &str) -> Run {
+        let pod = pod(folder);
+        let container = &pod["initContainers"][0];
+        let mut options = rights(&pod, container);
+        options.push(format!("--security-opt=seccomp={}", self.seccomp().display()));
+        options.push("--network=none".to_owned());
+        for mount in container["volumeMounts"].as_array().expect("mounts") {
+            let at = mount["mountPath"].as_str().expect("a path");
+            options.push(format!("--volume={}:{at}", self.root().display()));
+        }
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        self.podman.run_image(&options, IMAGE, &strings(&container["args"]))
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn json(&self, path: &str) -> Value {
+        serde_json::from_str(&self.read(path)).expect("JSON")
+    }
+
+    fn all(&self) -> Files {
+        let mut found = Files::new();
+        collect(&self.root(), Path::new(""), &mut found);
+        found
+    }
+}
+
+/// Each file with its mode, its user and its content.
+type Files = BTreeMap<PathBuf, (u32, u32, Vec<u8>)>;
+
+fn collect(root: &Path, below: &Path, found: &mut Files) {
+    for entry in fs::read_dir(root.join(below)).expect("it can be read") {
+        let entry = entry.expect("it can be read");
+        let name = below.join(entry.file_name());
+        let metadata = entry.metadata().expect("it is there");
+        if metadata.is_dir() {
+            collect(root, &name, found);
+        } else if metadata.is_file() {
+            let content = fs::read(entry.path()).expect("it can be read");
+            found.insert(name, (metadata.mode() & 0o7777, metadata.uid(), content));
+        }
+    }
+}
+
+/// podman's options for a container's securityContext.
+fn rights(pod: &Value, container: &Value) -> Vec<String> {
+    let context = &container["securityContext"];
+    assert_eq!(context["privileged"], false);
+    assert_eq!(context["allowPrivilegeEscalation"], false);
+    assert_eq!(context["readOnlyRootFilesystem"], true);
+    let mut options = vec!["--security-opt=no-new-privileges".to_owned(), "--read-only".to_owned()];
+    options.push(format!("--user={}", pod["securityContext"]["runAsUser"]));
+    for (key, option) in [("drop", "--cap-drop"), ("add", "--cap-add")] {
+        let names = strings(&context["capabilities"][key]).into_iter();
+        options.extend(names.map(|name| format!("{option}={name}")));
+    }
+    options
+}
+
+fn strings(list: &Value) -> Vec<&str> {
+    let list = list.as_array().expect("a list").iter();
+    list.map(|text| text.as_str().expect("a text")).collect()
+}
+
+/// The hook that a registration of any engine holds.
+fn assert_is_ours(hook: &Value) {
+    assert_eq!(hook["path"], format!("/{BINARY}"));
+    assert_eq!(strings(&hook["args"]), ["devgate", "hook", "--log", "/var/log/devgate.log"]);
+}
+
+fn ready() -> bool {
+    image::ready() && rendered::ready()
+}
+
+#[test]
+fn installing_registers_the_hook_with_every_engine() {
+    if !ready() {
+        return;
+    }
+    let node = Node::new();
+    let run = node.start("base");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let files = node.all();
+    let (mode, user, content) = &files[Path::new(BINARY)];
+    assert_eq!((*mode, *user), (0o755, 0));
+    assert!(*content == fs::read("target/release/devgate").expect("it was built"));
+    for file in HOOK_FILES {
+        assert_is_ours(&node.json(file)["hook"]);
+    }
+    assert_is_ours(&node.json(BASE_SPEC)["hooks"]["createRuntime"][0]);
+    let named = format!("base_runtime_spec = \"/{BASE_SPEC}\"");
+    assert!(node.read(CONFIG_TOML).contains(&named), "{}", node.read(CONFIG_TOML));
+
+    let again = node.start("base");
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(node.all() == files, "the second time changed something: {again:?}");
+}
+
+/// containerd runs the hook that it has read until it is restarted.
+#[test]
+fn uninstalling_leaves_the_binary_and_purging_nothing() {
+    if !ready() {
+        return;
+    }
+    let node = Node::new();
+    let before = node.all();
+    for folder in ["base", "uninstall"] {
+        let run = node.start(folder);
+        assert_eq!(run.code, Some(0), "{run:?}");
+    }
+    let mut left = node.all();
+    assert!(left.remove(Path::new(BINARY)).is_some());
+    assert_eq!(left.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    assert!(left == before);
+    let run = node.start("purge");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(node.all() == before);
+}
