@@ -50,6 +50,8 @@ pub struct Device {
 #[track_caller]
 pub fn assert_every_kind<E: Engine>(engine: impl Fn() -> E) {
     for kind in KINDS {
+        // Shown where it fails.
+        println!("{}", kind.name);
         let engine = engine();
         if let Some(script) = kind.edit {
             engine.edit_config(script);
@@ -59,7 +61,7 @@ pub fn assert_every_kind<E: Engine>(engine: impl Fn() -> E) {
                 let ran = engine.run(&kind.asked, steps);
                 assert_answers(ran.answers.iter().map(String::as_str), steps);
                 let expected = expected_rules(&rules, engine.own_rules());
-                assert_eq!(ran.inspected.rules(), expected, "{}", kind.name);
+                assert_eq!(ran.inspected.rules(), expected);
             }
             Expected::Refused { why } => {
                 engine.fail();

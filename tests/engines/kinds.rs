@@ -6,7 +6,6 @@ use crate::common::engine::answers::Steps;
 use crate::engine::{Asked, Device};
 
 pub struct Kind {
-    /// For messages.
     pub name: &'static str,
     pub asked: Asked,
     /// What an earlier hook does to config.json: a sed script.

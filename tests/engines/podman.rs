@@ -48,7 +48,7 @@ impl Engine for Podman {
 pub fn with_each(test: impl Fn(Debian)) {
     for debian in [Debian::Own, Debian::Trixie] {
         if debian.is_ready() {
-            // Shown where the test fails.
+            // Shown where it fails.
             println!("{debian:?}");
             test(debian);
         }

@@ -69,9 +69,8 @@ impl Podman {
         rootfs::make(&place.dir().join("rootfs"));
         fs::create_dir(place.path("hooks")).expect("a folder can be made");
         let dir = place.dir().to_str().expect("the folder's path is text");
-        let fill = |template: &str| {
-            template.replace("@RUNTIME@", debian.runtime()).replace("@DIR@", dir)
-        };
+        let fill =
+            |template: &str| template.replace("@RUNTIME@", debian.runtime()).replace("@DIR@", dir);
         let config = place.path("containers.conf");
         fs::write(config, fill(CONFIG)).expect("a file can be written");
         let runtime = place.path(debian.runtime());
