@@ -1,6 +1,7 @@
 //! podman 4 with runc, which is this machine's, and podman 5 with crun, which is Debian 13's.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::common::engine::answers::Answer::{Passed, Refused};
 use crate::common::engine::answers::{READY, Steps, assert_answers};
@@ -69,6 +70,16 @@ fn containers_after_one_another_have_programs_of_their_own() {
         let (first, second) = (podman.expect(&[], STEPS), podman.expect(&[], STEPS));
         assert_ne!((first.program, first.cgroup), (second.program, second.cgroup));
         assert_eq!(podman.hook_runs().len(), 2);
+    });
+}
+
+#[test]
+fn nobody_else_can_write_to_the_log() {
+    with_each(|debian| {
+        let podman = Podman::of(debian, &[]);
+        podman.expect(&[], STEPS);
+        let log = fs::metadata(podman.log()).expect("the hook made its log");
+        assert_eq!(log.permissions().mode() & 0o022, 0);
     });
 }
 

@@ -29,9 +29,11 @@ packages() {
 	test -z "$missing" || install_packages $missing
 }
 
-# Services are started where systemd seems to run.
+# Packages start their services where systemd seems to run. Downloads are apart, since name
+# resolution may need what is hidden.
 install_packages() {
 	apt-get update -q
+	apt-get install -q -y --no-install-recommends --download-only "$@"
 	DEBIAN_FRONTEND=noninteractive unshare --mount --propagation private sh -ec '
 		test ! -d /run/systemd || mount -t tmpfs none /run/systemd
 		exec apt-get install -q -y --no-install-recommends "$@"' sh "$@"
