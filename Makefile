@@ -25,20 +25,9 @@ demo: build
 test: test-deps lint deb
 	cargo test --locked
 
-# What the tests of real engines run.
+# What the tests of real engines run. A minute the first time, and as root.
 test-deps:
-	@missing=; \
-	command -v runc >/dev/null || missing="$$missing runc"; \
-	command -v crun >/dev/null || missing="$$missing crun"; \
-	command -v podman >/dev/null || missing="$$missing podman"; \
-	python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
-	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
-	test -x /bin/busybox && ldd /bin/busybox >/dev/null 2>&1 && missing="$$missing busybox-static"; \
-	test -x /bin/busybox || missing="$$missing busybox-static"; \
-	if [ -n "$$missing" ]; then \
-	  apt-get update -q && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
-	fi
+	tests/testbed/provision.sh
 	@tests/kubernetes/tools target/tools
 
 lint:

@@ -53,7 +53,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log to append to it, and makes it (mode 0666 less the umask) if need be.
+    /// Opens the log to append to it, and makes it (mode 0644 less the umask) if need be.
     ///
     /// # Errors
     /// [`LogError::Open`].
@@ -61,7 +61,10 @@ impl Log {
         let path = path.to_owned();
         // A FIFO without a reader is an error, and nothing to wait for.
         let flags = OFlag::O_NONBLOCK.bits();
-        match File::options().append(true).create(true).custom_flags(flags).open(&path) {
+        let mut options = File::options();
+        // crun runs hooks with no umask, and the log is not for everybody to write.
+        options.append(true).create(true).mode(0o644).custom_flags(flags);
+        match options.open(&path) {
             Ok(file) => Ok(Log { file, path, format }),
             Err(source) => Err(LogError::Open { path, source }),
         }

@@ -3,6 +3,7 @@
 
 pub mod answers;
 pub mod container;
+pub mod host;
 pub mod place;
 pub mod podman;
 pub mod rootfs;
@@ -50,9 +51,16 @@ pub fn find(program: &str) -> Option<PathBuf> {
 
 /// A command in a mount namespace of its own.
 fn isolated(program: &str) -> Command {
-    let mut command = Command::new("timeout");
-    command.args(["-k", "5", SECONDS, "unshare", "--mount", "--propagation", "private"]);
+    let mut command = timed("unshare");
+    command.args(["--mount", "--propagation", "private"]);
     command.args(["sh", "-ec", IN_OWN_NAMESPACE, "sh", program]);
+    command
+}
+
+/// A command that is ended when it takes too long.
+fn timed(program: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", SECONDS, program]);
     command
 }
 

@@ -22,7 +22,7 @@ pub fn ready() -> bool {
 pub fn build() -> Podman {
     let podman = Podman::without_hook();
     let containerfile = "hooks/kubernetes/Containerfile";
-    podman.run(&["build", "--quiet", "--tag", IMAGE, "--file", containerfile, "."]);
+    podman.command_succeeds(&["build", "--quiet", "--tag", IMAGE, "--file", containerfile, "."]);
     podman
 }
 

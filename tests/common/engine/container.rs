@@ -4,7 +4,17 @@ use std::path::PathBuf;
 
 use super::eventually;
 use super::place::Place;
-use super::watch::{HookRun, assert_ours_alone, is_loaded};
+use super::watch::{HookRun, Inspected, is_loaded};
+
+/// A container's run, from its start until nothing is left of it.
+#[derive(Debug)]
+pub struct Ran {
+    pub gated: Gated,
+    /// A line for each step.
+    pub answers: Vec<String>,
+    /// While it ran.
+    pub inspected: Inspected,
+}
 
 /// A container that devgate's hook has seen.
 #[derive(Debug)]
@@ -30,9 +40,11 @@ impl Gated {
 
     /// One program is on the running container's cgroup: devgate's. The runtime's is gone.
     #[track_caller]
-    pub fn assert_running(&self) {
-        assert_ours_alone(&self.cgroup, self.program);
+    pub fn assert_running(&self) -> Inspected {
+        let inspected = Inspected::of(&self.cgroup);
+        inspected.assert_ours_alone(self.program);
         eventually("the runtime's program is gone", || !is_loaded(self.stale));
+        inspected
     }
 
     /// Nothing of the container is left.

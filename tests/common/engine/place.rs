@@ -60,6 +60,13 @@ impl Place {
         self.cgroup.join(below.unwrap_or_else(|_| panic!("{path} is not a cgroup of the test's")))
     }
 
+    /// A cgroup right below its own.
+    pub fn make_cgroup(&self, name: &str) -> PathBuf {
+        let cgroup = self.cgroup.join(name);
+        fs::create_dir(&cgroup).expect("a cgroup can be made");
+        cgroup
+    }
+
     /// The names of the cgroups right below its own.
     pub fn cgroups(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.cgroup).expect("the cgroup can be read");

@@ -2,18 +2,19 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
 use super::super::command::Run;
-use super::answers::{Steps, script};
-use super::container::Gated;
+use super::answers::{Steps, assert_answers, script};
+use super::container::{Gated, Ran};
+use super::host::{Debian, Host};
 use super::place::Place;
 use super::session::Session;
 use super::watch::{HookRun, hook_runs};
-use super::{DEVGATE, eventually, find, isolated, rootfs};
+use super::{eventually, rootfs};
 
 /// What podman's containers all get.
 const RUN: [&str; 4] = ["--interactive", "--cap-add=mknod", "--env=PATH=/bin", "--stop-timeout=0"];
@@ -31,42 +32,57 @@ network_config_dir = "@DIR@/network"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
-runtime = "runc"
+runtime = "@RUNTIME@"
 [engine.runtimes]
-runc = ["@DIR@/runc"]
+@RUNTIME@ = ["@DIR@/@RUNTIME@"]
 "#;
 
 /// `--runtime-flag root=DIR` would be forgotten by the process that cleans up.
-const RUNTIME: &str = "#!/bin/sh\nexec @RUNC@ --root @DIR@/state \"$@\"\n";
+const RUNTIME: &str = "#!/bin/sh\nexec @RUNTIME@ --root @DIR@/state \"$@\"\n";
 
 pub struct Podman {
+    // Dropped first: it has the place's folder mounted.
+    host: Host,
     place: Place,
 }
 
 impl Podman {
-    /// With `devgate hook` and these arguments for a hook.
+    /// This machine's, with `devgate hook` and these arguments for a hook.
     pub fn new(arguments: &[&str]) -> Podman {
-        let podman = Podman::without_hook();
+        Podman::of(Debian::Own, arguments)
+    }
+
+    /// The same with another Debian's.
+    pub fn of(debian: Debian, arguments: &[&str]) -> Podman {
+        let podman = Podman::without_hook_of(debian);
         let log = podman.log();
         let first = ["devgate", "hook", "--log", &log, "--log-format", "json"];
-        podman.add_hook("devgate.json", DEVGATE, &[&first, arguments].concat());
+        podman.add_devgate(&[&first, arguments].concat());
         podman
     }
 
     pub fn without_hook() -> Podman {
+        Podman::without_hook_of(Debian::Own)
+    }
+
+    pub fn without_hook_of(debian: Debian) -> Podman {
         let place = Place::new();
-        let dir = place.dir();
-        let text = dir.to_str().expect("the folder's path is text");
-        rootfs::make(&dir.join("rootfs"));
-        fs::create_dir(dir.join("hooks")).expect("a folder can be made");
-        fs::write(dir.join("containers.conf"), CONFIG.replace("@DIR@", text))
-            .expect("a file can be written");
-        let runc = find("runc").expect("runc is installed");
-        let runtime = RUNTIME.replace("@RUNC@", &runc.to_string_lossy()).replace("@DIR@", text);
-        fs::write(dir.join("runc"), runtime).expect("a file can be written");
-        fs::set_permissions(dir.join("runc"), Permissions::from_mode(0o755))
-            .expect("its mode can be set");
-        Podman { place }
+        rootfs::make(&place.dir().join("rootfs"));
+        fs::create_dir(place.path("hooks")).expect("a folder can be made");
+        let dir = place.dir().to_str().expect("the folder's path is text");
+        let fill =
+            |template: &str| template.replace("@RUNTIME@", debian.runtime()).replace("@DIR@", dir);
+        let config = place.path("containers.conf");
+        fs::write(config, fill(CONFIG)).expect("a file can be written");
+        let runtime = place.path(debian.runtime());
+        fs::write(&runtime, fill(RUNTIME)).expect("a file can be written");
+        fs::set_permissions(runtime, Permissions::from_mode(0o755)).expect("its mode can be set");
+        Podman { host: Host::new(debian, &place), place }
+    }
+
+    /// devgate for a hook, with these arguments.
+    pub fn add_devgate(&self, args: &[&str]) {
+        self.add_hook("devgate.json", self.host.devgate(), args);
     }
 
     /// A hook of the hooks folder, which always runs at createRuntime.
@@ -89,32 +105,64 @@ impl Podman {
         self.place.path("hook.log")
     }
 
+    /// A path for a test's own file, the same for podman and its hooks.
+    pub fn path(&self, name: &str) -> String {
+        self.place.path(name)
+    }
+
     pub fn hook_runs(&self) -> Vec<HookRun> {
         hook_runs(&self.log())
     }
 
     /// `podman run`, attached to the container.
     pub fn start(&self, options: &[&str], steps: &Steps) -> Session {
-        let rootfs = self.place.path("rootfs");
-        let mut command = self.command();
-        command.arg("run").args(RUN).arg(format!("--cgroup-parent={}", self.place.cgroup_name()));
-        command.args(options).args(["--rootfs", &rootfs, "sh", "-c", &script(steps)]);
+        let parent = format!("--cgroup-parent={}", self.place.cgroup_name());
+        let mut command = self.run_command(&[&[parent.as_str()], options].concat(), steps);
         Session::start(&mut command, &self.place)
+    }
+
+    /// podman fails to run a container in the cgroup that it is called from, on account of the
+    /// hook. Returns that cgroup, which is the place's.
+    #[track_caller]
+    pub fn expect_failure_in_callers_cgroup(&self) -> PathBuf {
+        let caller = self.place.make_cgroup("caller");
+        let podman = self.run_command(&["--rm", "--cgroups=disabled"], &[]);
+        let mut command = Command::new("sh");
+        command.args(["-ec", r#"echo $$ >"$1/cgroup.procs"; shift; exec "$@""#, "sh"]);
+        command.arg(&caller).arg(podman.get_program()).args(podman.get_args());
+        command.envs(podman.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Session::start(&mut command, &self.place).expect_failure(126);
+        caller
+    }
+
+    fn run_command(&self, options: &[&str], steps: &Steps) -> Command {
+        let mut command = self.command();
+        command.arg("run").args(RUN).args(options);
+        command.args(["--rootfs", &self.place.path("rootfs"), "sh", "-c", &script(steps)]);
+        command
+    }
+
+    /// A container with these options takes these steps, and is looked at while it runs.
+    #[track_caller]
+    pub fn run(&self, options: &[&str], steps: &Steps) -> Ran {
+        let mut session = self.start(&[&["--rm"], options].concat(), steps);
+        let answers = session.answers();
+        let gated = self.last_gated();
+        let inspected = gated.assert_running();
+        let ended = session.finish();
+        // `read` was told that there is nothing to read.
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""));
+        gated.assert_gone();
+        Ran { gated, answers, inspected }
     }
 
     /// A container with these options takes these steps and gets these answers, under devgate's
     /// program alone.
     #[track_caller]
     pub fn expect(&self, options: &[&str], steps: &Steps) -> Gated {
-        let mut session = self.start(&[&["--rm"], options].concat(), steps);
-        session.expect(steps);
-        let gated = self.last_gated();
-        gated.assert_running();
-        let ended = session.finish();
-        // `read` was told that there is nothing to read.
-        assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""));
-        gated.assert_gone();
-        gated
+        let ran = self.run(options, steps);
+        assert_answers(ran.answers.iter().map(String::as_str), steps);
+        ran.gated
     }
 
     /// What an operator does while a container with these options runs, given its id.
@@ -131,10 +179,10 @@ impl Podman {
         self.last_gated().assert_gone();
     }
 
-    /// podman fails on account of the hook, and no container is left.
+    /// podman fails on account of a hook, and no container is left.
     #[track_caller]
-    pub fn expect_failure(&self) -> String {
-        let stderr = self.start(&["--rm"], &[]).expect_failure(126);
+    pub fn expect_failure(&self, options: &[&str]) -> String {
+        let stderr = self.start(&[&["--rm"], options].concat(), &[]).expect_failure(126);
         // conmon has a cgroup of its own, which podman leaves.
         let left = || self.place.cgroups().iter().any(|name| name.contains("libpod"));
         eventually("the container's cgroup is gone", || !left());
@@ -150,7 +198,7 @@ impl Podman {
 
     /// A podman command that goes well.
     #[track_caller]
-    pub fn run(&self, args: &[&str]) {
+    pub fn command_succeeds(&self, args: &[&str]) {
         let Output { status, stderr, .. } = self.output(args);
         assert!(status.success(), "podman {args:?}: {}", String::from_utf8_lossy(&stderr));
     }
@@ -179,7 +227,7 @@ impl Podman {
     }
 
     fn command(&self) -> Command {
-        let mut command = isolated("podman");
+        let mut command = self.host.command("podman");
         command.env("CONTAINERS_CONF", self.place.path("containers.conf"));
         for (option, dir) in [
             ("--root", "storage"),

@@ -42,11 +42,12 @@ impl Session {
     /// The container takes these steps and gets these answers.
     #[track_caller]
     pub fn expect(&self, steps: &Steps) {
-        assert_answers(self.until_ready().iter().map(String::as_str), steps);
+        assert_answers(self.answers().iter().map(String::as_str), steps);
     }
 
+    /// What the container prints until it is ready: the answers to its steps.
     #[track_caller]
-    fn until_ready(&self) -> Vec<String> {
+    pub fn answers(&self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             match self.lines.recv_timeout(Duration::from_secs(60)) {

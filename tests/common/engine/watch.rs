@@ -5,7 +5,9 @@ use std::path::Path;
 
 use devgate::kernel::{ProgId, Program, ProgramError};
 use nix::errno::Errno;
+use oci_spec::runtime::LinuxDeviceCgroup;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::super::command::devgate;
 
@@ -26,10 +28,12 @@ pub fn hook_runs(log: &str) -> Vec<HookRun> {
     lines.collect::<Result<_, _>>().expect("the log is JSON lines")
 }
 
-#[derive(Deserialize)]
-struct Inspected {
+/// What `devgate inspect --json` prints for a cgroup.
+#[derive(Debug, Deserialize)]
+pub struct Inspected {
     flags: Option<String>,
     programs: Vec<InspectedProgram>,
+    effective: Effective,
 }
 
 #[derive(Debug, Deserialize)]
@@ -38,15 +42,52 @@ struct InspectedProgram {
     name: String,
 }
 
-/// Exactly one program is attached to the cgroup: this one, and devgate made it.
-#[track_caller]
-pub fn assert_ours_alone(cgroup: &Path, id: u32) {
-    let cgroup = cgroup.to_str().expect("the cgroup's path is text");
-    let run = devgate(&["inspect", "--cgroup", cgroup, "--json"], "");
-    let found: Inspected = serde_json::from_str(run.success()).expect("it is JSON");
-    let [program] = &found.programs[..] else { panic!("not one: {:?}", found.programs) };
-    assert_eq!((program.id, found.flags.as_deref()), (id, Some("multi")));
-    assert!(program.name.starts_with("devgate"), "{program:?}");
+#[derive(Debug, Deserialize)]
+struct Effective {
+    rules: Vec<LinuxDeviceCgroup>,
+    irregular: Vec<Value>,
+    unknown: Vec<u32>,
+}
+
+impl Inspected {
+    pub fn of(cgroup: &Path) -> Inspected {
+        let cgroup = cgroup.to_str().expect("the cgroup's path is text");
+        let run = devgate(&["inspect", "--cgroup", cgroup, "--json"], "");
+        serde_json::from_str(run.success()).expect("it is JSON")
+    }
+
+    /// Exactly one program is attached to the cgroup: this one, and devgate made it.
+    #[track_caller]
+    pub fn assert_ours_alone(&self, id: u32) {
+        let [program] = &self.programs[..] else { panic!("not one: {:?}", self.programs) };
+        assert_eq!((program.id, self.flags.as_deref()), (id, Some("multi")));
+        assert_eq!(program.name, "devgate", "{program:?}");
+    }
+
+    /// No program is attached to the cgroup.
+    #[track_caller]
+    pub fn assert_nothing(&self) {
+        assert!(self.programs.is_empty(), "{:?}", self.programs);
+    }
+
+    /// What is allowed, all of it: rules like `allow c 1:3 rw`, in order of their texts.
+    #[track_caller]
+    pub fn rules(&self) -> Vec<String> {
+        let Effective { rules, irregular, unknown } = &self.effective;
+        assert!(irregular.is_empty() && unknown.is_empty(), "{:?}", self.effective);
+        let mut rules: Vec<String> = rules.iter().map(text).collect();
+        rules.sort();
+        rules
+    }
+}
+
+fn text(rule: &LinuxDeviceCgroup) -> String {
+    let verdict = if rule.allow() { "allow" } else { "deny" };
+    let device_type = rule.typ().unwrap_or_default();
+    let number = |number: Option<i64>| number.map_or("*".to_owned(), |number| number.to_string());
+    let (major, minor) = (number(rule.major()), number(rule.minor()));
+    let access = rule.access().as_deref().unwrap_or_default();
+    format!("{verdict} {} {major}:{minor} {access}", device_type.as_str())
 }
 
 /// Whether the kernel has a program with this id.

@@ -1,0 +1,57 @@
+//! devgate beside the hooks of others in one folder, which podman runs in order of their names.
+
+use std::fs;
+
+use crate::common::engine::answers::Answer::{Passed, Refused};
+use crate::common::engine::answers::Steps;
+use crate::common::engine::host::Debian;
+use crate::common::engine::podman::Podman;
+use crate::podman::with_each;
+
+const STEPS: &Steps = &[("m /dev/fuse2 c 10 229", Passed), ("r /dev/fuse2", Refused)];
+
+/// podman, with devgate between two hooks that note the lines of devgate's log.
+fn podman_with_neighbours(debian: Debian) -> Podman {
+    let podman = Podman::of(debian, &[]);
+    for (file, name) in [("a.json", "before"), ("z.json", "after")] {
+        let note = r#"echo "$1: $(cat "$2" | wc -l)" >>"$3""#;
+        let args = ["busybox", "sh", "-c", note, "sh", name, &podman.log(), &podman.path("notes")];
+        podman.add_hook(file, "/bin/busybox", &args);
+    }
+    podman
+}
+
+fn notes(podman: &Podman) -> String {
+    fs::read_to_string(podman.path("notes")).unwrap_or_default()
+}
+
+#[test]
+fn all_hooks_of_the_folder_run_in_order() {
+    with_each(|debian| {
+        let podman = podman_with_neighbours(debian);
+        podman.expect(&[], STEPS);
+        assert_eq!(notes(&podman), "before: 0\nafter: 1\n");
+    });
+}
+
+#[test]
+fn an_earlier_hook_that_fails_stops_devgate_and_the_container() {
+    with_each(|debian| {
+        let podman = podman_with_neighbours(debian);
+        podman.add_hook("b.json", "/bin/busybox", &["busybox", "false"]);
+        podman.expect_failure(&[]);
+        assert_eq!(notes(&podman), "before: 0\n");
+        assert!(!fs::exists(podman.log()).expect("the folder can be read"));
+    });
+}
+
+#[test]
+fn a_later_hook_that_fails_takes_devgates_program_with_it() {
+    with_each(|debian| {
+        let podman = podman_with_neighbours(debian);
+        podman.add_hook("e.json", "/bin/busybox", &["busybox", "false"]);
+        podman.expect_failure(&[]);
+        assert_eq!(notes(&podman), "before: 0\n");
+        podman.last_gated().assert_gone();
+    });
+}
