@@ -49,7 +49,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// A command in a mount namespace of its own.
-fn isolated(program: &str) -> Command {
+pub fn isolated(program: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args(["-k", "5", SECONDS, "unshare", "--mount", "--propagation", "private"]);
     command.args(["sh", "-ec", IN_OWN_NAMESPACE, "sh", program]);

@@ -1,10 +1,12 @@
 //! What devgate and the kernel tell of a container's programs.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use devgate::kernel::{ProgId, Program, ProgramError};
 use nix::errno::Errno;
+use oci_spec::runtime::LinuxDeviceCgroup;
 use serde::Deserialize;
 
 use super::super::command::devgate;
@@ -13,6 +15,7 @@ use super::super::command::devgate;
 #[derive(Debug, Deserialize)]
 pub struct HookRun {
     pub result: String,
+    pub container: Option<String>,
     pub cgroup: Option<String>,
     pub program: Option<u32>,
     pub detached: Vec<u32>,
@@ -30,6 +33,12 @@ pub fn hook_runs(log: &str) -> Vec<HookRun> {
 struct Inspected {
     flags: Option<String>,
     programs: Vec<InspectedProgram>,
+    effective: Effective,
+}
+
+#[derive(Deserialize)]
+struct Effective {
+    rules: Vec<LinuxDeviceCgroup>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,12 +50,28 @@ struct InspectedProgram {
 /// Exactly one program is attached to the cgroup: this one, and devgate made it.
 #[track_caller]
 pub fn assert_ours_alone(cgroup: &Path, id: u32) {
-    let cgroup = cgroup.to_str().expect("the cgroup's path is text");
-    let run = devgate(&["inspect", "--cgroup", cgroup, "--json"], "");
-    let found: Inspected = serde_json::from_str(run.success()).expect("it is JSON");
+    let found = inspect(cgroup);
     let [program] = &found.programs[..] else { panic!("not one: {:?}", found.programs) };
     assert_eq!((program.id, found.flags.as_deref()), (id, Some("multi")));
     assert!(program.name.starts_with("devgate"), "{program:?}");
+}
+
+/// The rules that all the programs above a process in this cgroup come to.
+#[track_caller]
+pub fn effective(cgroup: &Path) -> BTreeSet<String> {
+    inspect(cgroup).effective.rules.iter().map(rule).collect()
+}
+
+fn rule(rule: &LinuxDeviceCgroup) -> String {
+    let verdict = if rule.allow() { "allow" } else { "deny" };
+    format!("{verdict} {rule}")
+}
+
+#[track_caller]
+fn inspect(cgroup: &Path) -> Inspected {
+    let cgroup = cgroup.to_str().expect("the cgroup's path is text");
+    let run = devgate(&["inspect", "--cgroup", cgroup, "--json"], "");
+    serde_json::from_str(run.success()).expect("it is JSON")
 }
 
 /// Whether the kernel has a program with this id.

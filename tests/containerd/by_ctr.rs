@@ -1,0 +1,133 @@
+//! `ctr run --config`, with devgate as a hook of that spec.
+
+use serde_json::{Value, json};
+
+use crate::common::engine::answers::{Steps, script};
+use crate::common::engine::place::Place;
+use crate::common::engine::rootfs;
+use crate::common::engine::session::Session;
+use crate::daemon::Containerd;
+use crate::kinds::{Asked, COMPLAINT, DEVICE, KINDS, RULES, UNKNOWN_PERMISSION};
+use crate::spec::{Spec, devgate, foreign};
+use crate::version::{Version, each};
+
+/// A containerd for ctr's containers, which are all called so.
+struct Ctr {
+    containerd: Containerd,
+    version: Version,
+}
+
+const ID: &str = "container";
+
+impl Ctr {
+    fn new(version: Version) -> Ctr {
+        let containerd = Containerd::start(version, Place::new(), None);
+        rootfs::make(&containerd.place().dir().join("rootfs"));
+        Ctr { containerd, version }
+    }
+
+    /// Writes the container's spec, and gives its path.
+    fn write_spec(&self, hooks: &[Value], asked: &Asked, steps: &Steps) -> String {
+        let place = self.containerd.place();
+        let mut spec = Spec::new(self.version, hooks);
+        spec.set_container(place, &script(steps));
+        match asked {
+            Asked::Nothing => {}
+            Asked::Device(permissions) => spec.add_device(permissions),
+            Asked::Rules(rules) => {
+                spec.set_rules(serde_json::from_str(rules).expect("the rules are JSON"));
+            }
+            Asked::Everything => spec.set_rules(json!([{"allow": true, "access": "rwm"}])),
+        }
+        spec.write(place.dir().join("spec.json"))
+    }
+
+    fn run(&self, hooks: &[Value], asked: &Asked, steps: &Steps) -> Session {
+        let spec = self.write_spec(hooks, asked, steps);
+        self.attached(&["run", "--rm", "--config", &spec])
+    }
+
+    /// A command that runs the container, attached to it.
+    fn attached(&self, args: &[&str]) -> Session {
+        let place = self.containerd.place();
+        let mut command = self.containerd.ctr(args);
+        command.args(["--fifo-dir", &place.path("fifos"), ID]);
+        Session::start(&mut command, place)
+    }
+
+    /// devgate, with a log in this containerd's place.
+    fn devgate(&self) -> Value {
+        devgate(self.containerd.place())
+    }
+
+    #[track_caller]
+    fn assert_empty(&self) {
+        self.containerd.assert_empty();
+        for things in ["containers", "tasks"] {
+            assert_eq!(self.containerd.succeed(&[things, "list", "--quiet"]), "");
+        }
+    }
+}
+
+#[test]
+fn a_container_opens_what_its_spec_says() {
+    each(|version| {
+        let ctr = Ctr::new(version);
+        for kind in KINDS {
+            println!("{version:?}, {}", kind.name);
+            let mut session = ctr.run(&[ctr.devgate()], &kind.asked, kind.steps);
+            session.expect(kind.steps);
+            let gated = ctr.containerd.expect_gated(ID, kind);
+            // `read` was told that there is nothing to read.
+            let ended = session.finish();
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""));
+            gated.assert_gone();
+            ctr.assert_empty();
+        }
+    });
+}
+
+#[test]
+fn a_container_that_the_hook_refuses_does_not_start() {
+    each(|version| {
+        let ctr = Ctr::new(version);
+        let stderr = ctr.run(&[ctr.devgate()], &UNKNOWN_PERMISSION, &[]).expect_failure(1);
+        assert!(stderr.contains(COMPLAINT), "{stderr}");
+        ctr.assert_empty();
+    });
+}
+
+#[test]
+fn other_hooks_run_before_and_after() {
+    each(|version| {
+        let ctr = Ctr::new(version);
+        let [before, after] = ["before", "after"].map(|name| ctr.containerd.place().path(name));
+        let hooks = [foreign(&before), ctr.devgate(), foreign(&after)];
+        let mut session = ctr.run(&hooks, &RULES.asked, RULES.steps);
+        session.expect(RULES.steps);
+        ctr.containerd.expect_gated(ID, &RULES);
+        assert!([before, after].iter().all(|file| std::fs::exists(file).expect("it can be told")));
+        session.finish();
+    });
+}
+
+#[test]
+fn a_container_that_is_started_again_has_a_new_program() {
+    each(|version| {
+        let ctr = Ctr::new(version);
+        let spec = ctr.write_spec(&[ctr.devgate()], &DEVICE.asked, DEVICE.steps);
+        ctr.containerd.succeed(&["containers", "create", "--config", &spec, ID]);
+        let [first, second] = [(); 2].map(|()| {
+            let mut session = ctr.attached(&["tasks", "start"]);
+            session.expect(DEVICE.steps);
+            let gated = ctr.containerd.expect_gated(ID, &DEVICE);
+            session.finish();
+            gated.assert_gone();
+            gated
+        });
+        assert_ne!(first.program, second.program);
+        assert_eq!(ctr.containerd.hook_runs(ID).len(), 2);
+        ctr.containerd.succeed(&["containers", "delete", ID]);
+        ctr.assert_empty();
+    });
+}

@@ -1,0 +1,12 @@
+//! containerd runs devgate as a hook: for ctr, and for the pods of Kubernetes.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod by_ctr;
+mod cri;
+mod daemon;
+mod image;
+mod kinds;
+mod spec;
+mod version;
