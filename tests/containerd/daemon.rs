@@ -66,6 +66,14 @@ impl Containerd {
         self.place.dir().join("containerd.sock")
     }
 
+    /// Takes in an image for pods.
+    #[track_caller]
+    pub fn import(&self, image: &Path) {
+        let kubernetes = ["--namespace", "k8s.io"];
+        let import = self.version.import();
+        self.succeed(&[&kubernetes, import, &["--snapshotter", "native", text(image)]].concat());
+    }
+
     /// A command of ctr.
     pub fn ctr(&self, args: &[&str]) -> Command {
         let mut command = isolated(text(&self.version.programs().join("ctr")));

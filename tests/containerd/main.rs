@@ -3,10 +3,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod by_base_spec;
 mod by_ctr;
 mod cri;
 mod daemon;
 mod image;
 mod kinds;
+mod pods;
 mod spec;
 mod version;
