@@ -1,13 +1,13 @@
 //! `ctr run --config`, with devgate as a hook of that spec.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::common::engine::answers::{Steps, script};
 use crate::common::engine::place::Place;
 use crate::common::engine::rootfs;
 use crate::common::engine::session::Session;
 use crate::daemon::Containerd;
-use crate::kinds::{Asked, COMPLAINT, DEVICE, KINDS, RULES, UNKNOWN_PERMISSION};
+use crate::kinds::{Asked, COMPLAINT, DEVICE, OF_SPECS, RULES, UNKNOWN_PERMISSION};
 use crate::spec::{Spec, devgate, foreign};
 use crate::version::{Version, each};
 
@@ -34,10 +34,8 @@ impl Ctr {
         match asked {
             Asked::Nothing => {}
             Asked::Device(permissions) => spec.add_device(permissions),
-            Asked::Rules(rules) => {
-                spec.set_rules(serde_json::from_str(rules).expect("the rules are JSON"));
-            }
-            Asked::Everything => spec.set_rules(json!([{"allow": true, "access": "rwm"}])),
+            Asked::Rules(rules) => spec.set_rules(rules),
+            Asked::Everything => spec.set_rules(r#"[{"allow": true, "access": "rwm"}]"#),
         }
         spec.write(place.dir().join("spec.json"))
     }
@@ -73,7 +71,7 @@ impl Ctr {
 fn a_container_opens_what_its_spec_says() {
     each(|version| {
         let ctr = Ctr::new(version);
-        for kind in KINDS {
+        for kind in OF_SPECS {
             println!("{version:?}, {}", kind.name);
             let mut session = ctr.run(&[ctr.devgate()], &kind.asked, kind.steps);
             session.expect(kind.steps);

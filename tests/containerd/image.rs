@@ -23,8 +23,7 @@ pub fn make(dir: &Path) -> PathBuf {
         "config": {"Env": ["PATH=/bin"], "Cmd": ["busybox", "sleep", "600"]},
         "rootfs": {"type": "layers", "diff_ids": [digest(&parts.join("layer.tar"))]},
     });
-    let manifest =
-        json!([{"Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"]}]);
+    let manifest = json!([{"Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"]}]);
     for (file, content) in [("config.json", config), ("manifest.json", manifest)] {
         fs::write(parts.join(file), content.to_string()).expect("a file can be made");
     }

@@ -10,7 +10,7 @@ pub enum Asked {
     Nothing,
     /// c 510:7, which nobody has, as /dev/given, with these permissions.
     Device(&'static str),
-    /// Device rules as JSON; only a spec can say them.
+    /// Device rules, as JSON.
     Rules(&'static str),
     Everything,
 }
@@ -41,8 +41,22 @@ const BASE: &[&str] = &[
     "allow c 136:* rw",
 ];
 
-/// Those that [`RULES`] speaks of.
-const OTHERS: &[&str] = &["allow c 1:7 rw", "allow c 10:200 rw"];
+/// Base devices too, which [`RULE_LIST`] speaks of.
+const SPOKEN_OF: &[&str] = &["allow c 1:7 rw", "allow c 10:200 rw"];
+
+/// What becomes of them.
+const LISTED: &[&str] = &["allow c 1:7 r", "allow c 10:229 r"];
+
+const GIVEN: &[&str] = &["allow c 510:7 r"];
+
+/// A write-deny and a deny of a base device among others.
+const RULE_LIST: &str = r#"[
+    {"allow": false, "access": "rwm"},
+    {"allow": true, "type": "c", "major": 1, "minor": 7, "access": "rwm"},
+    {"allow": false, "type": "c", "major": 1, "minor": 7, "access": "w"},
+    {"allow": false, "type": "c", "major": 10, "minor": 200, "access": "rw"},
+    {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "r"}
+]"#;
 
 pub const PLAIN: Kind = Kind {
     name: "plain",
@@ -59,7 +73,7 @@ pub const PLAIN: Kind = Kind {
         ("m /dev/blk b 510 7", Passed),
         ("r /dev/blk", Refused),
     ],
-    effective: &[BASE, OTHERS],
+    effective: &[BASE, SPOKEN_OF],
 };
 
 pub const DEVICE: Kind = Kind {
@@ -73,21 +87,12 @@ pub const DEVICE: Kind = Kind {
         ("m /dev/fuse2 c 10 229", Passed),
         ("r /dev/fuse2", Refused),
     ],
-    effective: &[BASE, OTHERS, &["allow c 510:7 r"]],
+    effective: &[BASE, SPOKEN_OF, GIVEN],
 };
 
-/// A write-deny and a deny of a base device among them.
 pub const RULES: Kind = Kind {
     name: "rules",
-    asked: Asked::Rules(
-        r#"[
-            {"allow": false, "access": "rwm"},
-            {"allow": true, "type": "c", "major": 1, "minor": 7, "access": "rwm"},
-            {"allow": false, "type": "c", "major": 1, "minor": 7, "access": "w"},
-            {"allow": false, "type": "c", "major": 10, "minor": 200, "access": "rw"},
-            {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "r"}
-        ]"#,
-    ),
+    asked: Asked::Rules(RULE_LIST),
     steps: &[
         ("rw /dev/null", Passed),
         ("r /dev/full", Passed),
@@ -99,7 +104,20 @@ pub const RULES: Kind = Kind {
         ("m /dev/tun c 10 200", Passed),
         ("r /dev/tun", Refused),
     ],
-    effective: &[BASE, &["allow c 1:7 r", "allow c 10:229 r"]],
+    effective: &[BASE, LISTED],
+};
+
+/// A device where the rules are those of a base spec.
+pub const DEVICE_AND_RULES: Kind = Kind {
+    name: "device and rules",
+    asked: Asked::Device("r"),
+    steps: &[
+        ("r /dev/given", Passed),
+        ("w /dev/given", Refused),
+        ("r /dev/full", Passed),
+        ("w /dev/full", Refused),
+    ],
+    effective: &[BASE, LISTED, GIVEN],
 };
 
 pub const PRIVILEGED: Kind = Kind {
@@ -115,8 +133,11 @@ pub const PRIVILEGED: Kind = Kind {
     effective: &[&["allow a *:* rwm"]],
 };
 
-/// What a spec can ask for.
-pub const KINDS: &[Kind] = &[PLAIN, DEVICE, RULES, PRIVILEGED];
+/// What a container's spec can ask for.
+pub const OF_SPECS: &[Kind] = &[PLAIN, DEVICE, RULES, PRIVILEGED];
+
+/// What a pod can ask for: CRI has no device rules.
+pub const OF_PODS: &[Kind] = &[PLAIN, DEVICE, PRIVILEGED];
 
 /// Permissions that engines hand on and devgate refuses, with what it says.
 pub const UNKNOWN_PERMISSION: Asked = Asked::Device("rx");

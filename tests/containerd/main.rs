@@ -4,6 +4,7 @@
 mod common;
 
 mod by_base_spec;
+mod by_cdi;
 mod by_ctr;
 mod cri;
 mod daemon;

@@ -2,16 +2,18 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::path::PathBuf;
 
 use tonic::Status;
 
 use crate::common::engine::answers::{READY, Steps, assert_answers, script};
+use crate::common::engine::container::Gated;
 use crate::common::engine::{CGROUP2, eventually};
 use crate::cri::Client;
 use crate::cri::messages::*;
 use crate::daemon::Containerd;
 use crate::image::{self, IMAGE};
-use crate::kinds::Asked;
+use crate::kinds::{Asked, Kind};
 
 /// The name of a pod's cgroup.
 const POD: &str = "pod";
@@ -56,6 +58,25 @@ impl Runtime {
         Ok(Pod { runtime: self, config, id })
     }
 
+    /// A container of this pod runs under devgate's program alone, and goes.
+    #[track_caller]
+    pub fn expect(&self, pod: &Pod, kind: &Kind) -> Gated {
+        self.expect_of(pod, pod.config(&kind.asked, kind.steps), kind)
+    }
+
+    /// The same with a configuration.
+    #[track_caller]
+    pub fn expect_of(&self, pod: &Pod, config: ContainerConfig, kind: &Kind) -> Gated {
+        println!("{}", kind.name);
+        let container = pod.start(config).expect("the container starts");
+        container.expect(kind.steps);
+        let gated = self.containerd.expect_gated(&container.id, kind);
+        assert_eq!(gated.cgroup, container.cgroup);
+        container.remove();
+        gated.assert_gone();
+        gated
+    }
+
     #[track_caller]
     fn succeed(&self, method: &str, request: impl prost::Message + 'static) {
         let answer = self.client.call::<Nothing>(method, request);
@@ -92,7 +113,7 @@ impl Pod<'_> {
                 host_path: self.runtime.containerd.place().make_node(["c", "510", "7"]),
                 permissions: (*permissions).to_owned(),
             }),
-            Asked::Rules(_) => panic!("CRI has no device rules"),
+            Asked::Rules(_) => panic!("a pod can't ask for rules"),
             Asked::Everything => {
                 let security_context =
                     LinuxContainerSecurityContext { privileged: true, ..Default::default() };
@@ -106,7 +127,7 @@ impl Pod<'_> {
     /// A running container.
     pub fn start(&self, config: ContainerConfig) -> Result<Container<'_>, Status> {
         let place = self.runtime.containerd.place();
-        let log = format!("{}/{}", place.path("logs"), config.log_path);
+        let log = place.dir().join("logs").join(&config.log_path);
         let request = CreateContainerRequest {
             pod_sandbox_id: self.id.clone(),
             config: Some(config),
@@ -114,7 +135,8 @@ impl Pod<'_> {
         };
         let ContainerId { container_id: id } =
             self.runtime.client.call("CreateContainer", request)?;
-        let container = Container { runtime: self.runtime, id: id.clone(), log };
+        let cgroup = self.cgroup().join(&id);
+        let container = Container { runtime: self.runtime, id: id.clone(), cgroup, log };
         let request = ContainerId { container_id: id };
         match self.runtime.client.call::<Nothing>("StartContainer", request) {
             Ok(Nothing {}) => Ok(container),
@@ -125,15 +147,19 @@ impl Pod<'_> {
         }
     }
 
+    /// Where this machine shows its cgroup.
+    fn cgroup(&self) -> PathBuf {
+        let place = self.runtime.containerd.place();
+        place.cgroup_shown_at(&format!("{CGROUP2}{}/{POD}", place.cgroup_name()))
+    }
+
     #[track_caller]
     pub fn remove(self) {
         for method in ["StopPodSandbox", "RemovePodSandbox"] {
             self.runtime.succeed(method, SandboxId { pod_sandbox_id: self.id.clone() });
         }
         // As the kubelet does.
-        let cgroup = format!("{CGROUP2}{}", self.config.linux.expect("it is set").cgroup_parent);
-        fs::remove_dir(self.runtime.containerd.place().cgroup_shown_at(&cgroup))
-            .expect("the pod's cgroup is empty");
+        fs::remove_dir(self.cgroup()).expect("the pod's cgroup is empty");
     }
 }
 
@@ -141,7 +167,9 @@ impl Pod<'_> {
 pub struct Container<'r> {
     runtime: &'r Runtime,
     pub id: String,
-    log: String,
+    /// Where this machine shows it.
+    pub cgroup: PathBuf,
+    log: PathBuf,
 }
 
 impl Container<'_> {
@@ -156,7 +184,10 @@ impl Container<'_> {
     /// Without what the runtime writes before each line: time, stream, and whether it is one.
     fn printed(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
-        log.lines().filter_map(|line| line.splitn(4, ' ').last()).map(|l| format!("{l}\n")).collect()
+        log.lines()
+            .filter_map(|line| line.splitn(4, ' ').last())
+            .map(|l| format!("{l}\n"))
+            .collect()
     }
 
     #[track_caller]

@@ -20,6 +20,8 @@ impl Spec {
         let output = output.expect("ctr can be run");
         let mut spec: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
         spec["hooks"] = json!({"createRuntime": hooks});
+        // CRI sets none by itself, so these would be every pod's.
+        spec["process"]["rlimits"] = json!([]);
         Spec(spec)
     }
 
@@ -31,8 +33,9 @@ impl Spec {
         self.0["process"]["env"] = json!(["PATH=/bin"]);
     }
 
-    /// Sets the device rules.
-    pub fn set_rules(&mut self, rules: Value) {
+    /// Sets the device rules, which are JSON.
+    pub fn set_rules(&mut self, rules: &str) {
+        let rules = serde_json::from_str(rules).expect("the rules are JSON");
         self.0["linux"]["resources"]["devices"] = rules;
     }
 
@@ -40,10 +43,10 @@ impl Spec {
     pub fn add_device(&mut self, permissions: &str) {
         let device = json!({"path": "/dev/given", "type": "c", "major": 510, "minor": 7});
         self.0["linux"]["devices"] = json!([device]);
-        self.set_rules(json!([
+        self.0["linux"]["resources"]["devices"] = json!([
             {"allow": false, "access": "rwm"},
             {"allow": true, "type": "c", "major": 510, "minor": 7, "access": permissions},
-        ]));
+        ]);
     }
 
     /// Writes it, and gives the path.

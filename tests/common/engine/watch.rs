@@ -56,6 +56,14 @@ pub fn assert_ours_alone(cgroup: &Path, id: u32) {
     assert!(program.name.starts_with("devgate"), "{program:?}");
 }
 
+/// Programs are attached to the cgroup, and none is devgate's.
+#[track_caller]
+pub fn assert_none_of_ours(cgroup: &Path) {
+    let programs = inspect(cgroup).programs;
+    let ours = |program: &InspectedProgram| program.name.starts_with("devgate");
+    assert!(!programs.is_empty() && !programs.iter().any(ours), "{programs:?}");
+}
+
 /// The rules that all the programs above a process in this cgroup come to.
 #[track_caller]
 pub fn effective(cgroup: &Path) -> BTreeSet<String> {

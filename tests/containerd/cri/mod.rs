@@ -5,10 +5,10 @@ pub mod messages;
 use std::path::Path;
 use std::time::Duration;
 
+use http::uri::PathAndQuery;
 use prost::Message;
 use tokio::runtime::{Builder, Runtime};
 use tonic::client::Grpc;
-use http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
