@@ -1,10 +1,12 @@
 //! A containerd of one test.
 
+use std::env;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::panicking;
 
 use crate::common::engine::container::Gated;
 use crate::common::engine::place::Place;
@@ -52,9 +54,7 @@ impl Containerd {
         write_runc(&place);
         let daemon = spawn(version, &place);
         let containerd = Containerd { version, daemon, place };
-        let log = || fs::read_to_string(containerd.place.path("log")).unwrap_or_default();
-        let is_up = || UnixStream::connect(containerd.socket()).is_ok();
-        eventually(&format!("containerd is up: {}", log()), is_up);
+        eventually("containerd is up", || UnixStream::connect(containerd.socket()).is_ok());
         containerd
     }
 
@@ -124,6 +124,9 @@ impl Drop for Containerd {
         // A daemon that failed may not have got so far.
         let _ = fs::write(cgroup.join("cgroup.kill"), "1");
         let _ = self.daemon.wait();
+        if panicking() {
+            eprintln!("{}", fs::read_to_string(self.place.path("log")).unwrap_or_default());
+        }
     }
 }
 
@@ -136,11 +139,11 @@ fn spawn(version: Version, place: &Place) -> Child {
     let log = File::create(place.path("log")).expect("a file can be made");
     let programs = version.programs();
     // Its shim is looked for in PATH first.
-    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+    let path = format!("{}:{}", programs.display(), env::var("PATH").unwrap_or_default());
     isolated("sh")
         .args(["-ec", START, "sh", &daemons(place)])
         .arg(programs.join("containerd"))
-        .args(["--config", &place.path("config.toml")])
+        .args(["--log-level", "warn", "--config", &place.path("config.toml")])
         .env("PATH", path)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file has another handle"))

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
 
+use prost::Message;
 use tonic::Status;
 
 use crate::common::engine::answers::{READY, Steps, assert_answers, script};
@@ -13,7 +14,7 @@ use crate::cri::Client;
 use crate::cri::messages::*;
 use crate::daemon::Containerd;
 use crate::image::{self, IMAGE};
-use crate::kinds::{Asked, Kind};
+use crate::kinds::{Asked, COMPLAINT, Kind};
 
 /// The name of a pod's cgroup.
 const POD: &str = "pod";
@@ -22,7 +23,6 @@ const POD: &str = "pod";
 pub struct Runtime {
     pub containerd: Containerd,
     client: Client,
-    attempts: Cell<u32>,
 }
 
 impl Runtime {
@@ -31,11 +31,12 @@ impl Runtime {
         let image = image::make(containerd.place().dir());
         containerd.import(&image);
         let client = Client::new(&containerd.socket());
-        Runtime { containerd, client, attempts: Cell::new(0) }
+        Runtime { containerd, client }
     }
 
     /// A pod, in the network of the node and therefore without CNI plugins.
-    pub fn start_pod(&self) -> Result<Pod<'_>, Status> {
+    #[track_caller]
+    pub fn start_pod(&self) -> Pod<'_> {
         let place = self.containerd.place();
         let on_node = NamespaceOption { network: NamespaceMode::Node.into() };
         let config = PodSandboxConfig {
@@ -54,33 +55,17 @@ impl Runtime {
             }),
         };
         let request = RunPodSandboxRequest { config: Some(config.clone()) };
-        let SandboxId { pod_sandbox_id: id } = self.client.call("RunPodSandbox", request)?;
-        Ok(Pod { runtime: self, config, id })
-    }
-
-    /// A container of this pod runs under devgate's program alone, and goes.
-    #[track_caller]
-    pub fn expect(&self, pod: &Pod, kind: &Kind) -> Gated {
-        self.expect_of(pod, pod.config(&kind.asked, kind.steps), kind)
-    }
-
-    /// The same with a configuration.
-    #[track_caller]
-    pub fn expect_of(&self, pod: &Pod, config: ContainerConfig, kind: &Kind) -> Gated {
-        println!("{}", kind.name);
-        let container = pod.start(config).expect("the container starts");
-        container.expect(kind.steps);
-        let gated = self.containerd.expect_gated(&container.id, kind);
-        assert_eq!(gated.cgroup, container.cgroup);
-        container.remove();
-        gated.assert_gone();
-        gated
+        let SandboxId { pod_sandbox_id: id } = self.succeed("RunPodSandbox", request);
+        Pod { runtime: self, config, id, attempts: Cell::new(0) }
     }
 
     #[track_caller]
-    fn succeed(&self, method: &str, request: impl prost::Message + 'static) {
-        let answer = self.client.call::<Nothing>(method, request);
-        answer.unwrap_or_else(|status| panic!("{method}: {status}"));
+    fn succeed<A: Message + Default + 'static>(
+        &self,
+        method: &str,
+        request: impl Message + 'static,
+    ) -> A {
+        self.client.call(method, request).unwrap_or_else(|status| panic!("{method}: {status}"))
     }
 }
 
@@ -88,14 +73,14 @@ impl Runtime {
 pub struct Pod<'r> {
     runtime: &'r Runtime,
     config: PodSandboxConfig,
-    pub id: String,
+    id: String,
+    attempts: Cell<u32>,
 }
 
 impl Pod<'_> {
     /// What a container is made from that asks for this and takes these steps.
     pub fn config(&self, asked: &Asked, steps: &Steps) -> ContainerConfig {
-        let attempt = self.runtime.attempts.get();
-        self.runtime.attempts.set(attempt + 1);
+        let attempt = self.attempts.replace(self.attempts.get() + 1);
         let metadata = ContainerMetadata { name: "container".to_owned(), attempt };
         let mut config = ContainerConfig {
             metadata: Some(metadata),
@@ -122,6 +107,32 @@ impl Pod<'_> {
             }
         }
         config
+    }
+
+    /// A container of this kind runs under devgate's program alone, and goes.
+    #[track_caller]
+    pub fn expect(&self, kind: &Kind) -> Gated {
+        self.expect_of(self.config(&kind.asked, kind.steps), kind)
+    }
+
+    /// The same with this configuration.
+    #[track_caller]
+    pub fn expect_of(&self, config: ContainerConfig, kind: &Kind) -> Gated {
+        println!("{}", kind.name);
+        let container = self.start(config).expect("the container starts");
+        container.expect(kind.steps);
+        let gated = self.runtime.containerd.expect_gated(&container.id, kind);
+        assert_eq!(gated.cgroup, container.cgroup);
+        container.remove();
+        gated.assert_gone();
+        gated
+    }
+
+    /// devgate refuses a container of this configuration, so it does not start.
+    #[track_caller]
+    pub fn expect_refused(&self, config: ContainerConfig) {
+        let refused = self.start(config).err().expect("it does not start").to_string();
+        assert!(refused.contains(COMPLAINT), "{refused}");
     }
 
     /// A running container.
@@ -156,7 +167,8 @@ impl Pod<'_> {
     #[track_caller]
     pub fn remove(self) {
         for method in ["StopPodSandbox", "RemovePodSandbox"] {
-            self.runtime.succeed(method, SandboxId { pod_sandbox_id: self.id.clone() });
+            let id = SandboxId { pod_sandbox_id: self.id.clone() };
+            let Nothing {} = self.runtime.succeed(method, id);
         }
         // As the kubelet does.
         fs::remove_dir(self.cgroup()).expect("the pod's cgroup is empty");
@@ -186,14 +198,15 @@ impl Container<'_> {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         log.lines()
             .filter_map(|line| line.splitn(4, ' ').last())
-            .map(|l| format!("{l}\n"))
+            .map(|line| format!("{line}\n"))
             .collect()
     }
 
     #[track_caller]
     pub fn remove(self) {
         for method in ["StopContainer", "RemoveContainer"] {
-            self.runtime.succeed(method, ContainerId { container_id: self.id.clone() });
+            let id = ContainerId { container_id: self.id.clone() };
+            let Nothing {} = self.runtime.succeed(method, id);
         }
     }
 }

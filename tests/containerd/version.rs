@@ -16,9 +16,14 @@ pub enum Version {
     Two,
 }
 
-/// What holds for each that a test can run.
+/// Takes the test with each that can be run.
 pub fn each(test: impl Fn(Version)) {
-    [Version::One, Version::Two].into_iter().filter(|version| version.is_ready()).for_each(test);
+    for version in [Version::One, Version::Two] {
+        if version.is_ready() {
+            println!("{version:?}");
+            test(version);
+        }
+    }
 }
 
 impl Version {
@@ -40,7 +45,7 @@ impl Version {
         }
     }
 
-    /// Its configuration; the tests put in the folder, and the line that names the base spec.
+    /// Its configuration: @DIR@ stands for the test's folder, @BASE@ for the base spec's file.
     pub fn config(self) -> &'static str {
         match self {
             Version::One => include_str!("configs/one.toml"),
