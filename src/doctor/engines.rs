@@ -60,7 +60,10 @@ fn unusable(engine: Engine, file: &Path) -> Finding {
     let file = file.display();
     let (found, remedy) = match engine {
         Engine::Containerd => (
-            format!("config.toml names {file}, which is no JSON or not there: no pod starts"),
+            format!(
+                "config.toml names {file}, which is no JSON or not there: containerd starts \
+                 without its CRI"
+            ),
             "devgate install containerd --apply, or take it out of config.toml".to_owned(),
         ),
         _ => (

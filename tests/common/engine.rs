@@ -50,7 +50,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// A command in a mount namespace of its own.
-fn isolated(program: &str) -> Command {
+pub fn isolated(program: &str) -> Command {
     let mut command = timed("unshare");
     command.args(["--mount", "--propagation", "private"]);
     command.args(["sh", "-ec", IN_OWN_NAMESPACE, "sh", program]);

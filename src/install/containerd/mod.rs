@@ -55,7 +55,7 @@ impl Containerd {
         source: &SpecSource,
         foreign: Foreign,
     ) -> Result<Plan, InstallError> {
-        let spec = spec::with_hook(source.read(root)?, &source.to_string(), hook)?;
+        let spec = spec::with_hook(source.read(root)?, source, hook)?;
         let ours = |content: &[u8]| registered(content).is_some();
         let base = Path::new(BASE_SPEC);
         let mut changes = vec![Change::write(root, base, text(&spec), 0o644, ours, foreign)?];

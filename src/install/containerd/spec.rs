@@ -34,13 +34,25 @@ impl fmt::Display for SpecSource {
 }
 
 impl SpecSource {
-    pub(super) fn read(&self, root: &Root) -> Result<Vec<u8>, InstallError> {
-        match self {
-            SpecSource::File(path) => {
-                fs::read(path).map_err(|source| InstallError::Read { path: path.clone(), source })
-            }
-            SpecSource::Ctr => ctr_oci_spec(root),
+    /// The spec, as a base for every container's. ctr's limits (1024 open files) are left out:
+    /// containers that have no base spec have none.
+    ///
+    /// # Errors
+    /// It can't be had, or is not a spec.
+    pub(super) fn read(&self, root: &Root) -> Result<Map<String, Value>, InstallError> {
+        let bytes = match self {
+            SpecSource::File(path) => fs::read(path)
+                .map_err(|source| InstallError::Read { path: path.clone(), source })?,
+            SpecSource::Ctr => ctr_oci_spec(root)?,
+        };
+        let problem = |error: serde_json::Error| error.to_string();
+        let wrong = |problem| InstallError::Spec { origin: self.to_string(), problem };
+        let mut spec: Map<String, Value> =
+            serde_json::from_slice(&bytes).map_err(problem).map_err(wrong)?;
+        if let (SpecSource::Ctr, Some(process)) = (self, spec.get_mut("process")) {
+            process.as_object_mut().map(|process| process.shift_remove("rlimits"));
         }
+        Ok(spec)
     }
 }
 
@@ -81,13 +93,11 @@ fn run(root: &Root, program: &Path, args: &[&str]) -> io::Result<Output> {
 
 /// The spec with the hook as its last createRuntime hook, and with no other of devgate's.
 pub(super) fn with_hook(
-    spec: Vec<u8>,
-    origin: &str,
+    mut spec: Map<String, Value>,
+    origin: &SpecSource,
     hook: &Registration,
 ) -> Result<Value, InstallError> {
-    let wrong = |problem: String| InstallError::Spec { origin: origin.to_owned(), problem };
-    let mut spec: Map<String, Value> =
-        serde_json::from_slice(&spec).map_err(|error| wrong(error.to_string()))?;
+    let wrong = |problem| InstallError::Spec { origin: origin.to_string(), problem };
     if !spec.get("ociVersion").is_some_and(Value::is_string) {
         return Err(wrong("it has no ociVersion".to_owned()));
     }
@@ -131,7 +141,8 @@ mod tests {
 
     fn with(spec: &Value) -> Result<Value, String> {
         let hook = Registration::new(Path::new("/usr/bin/devgate"), []);
-        let added = with_hook(spec.to_string().into_bytes(), "FILE", &hook);
+        let file = SpecSource::File("FILE".into());
+        let added = with_hook(spec.as_object().unwrap().clone(), &file, &hook);
         added.map_err(|error| error.to_string())
     }
 
@@ -152,7 +163,6 @@ mod tests {
     #[test]
     fn what_is_no_spec_is_refused() {
         for (spec, problem) in [
-            (json!([]), "FILE is not a runtime spec: invalid type"),
             (json!({}), "FILE is not a runtime spec: it has no ociVersion"),
             (json!({"ociVersion": "1", "hooks": []}), "FILE is not a runtime spec: hooks is not"),
         ] {

@@ -1,6 +1,7 @@
 //! A folder and a cgroup for the containers of one test.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{panicking, sleep};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::{env, fs, io, process};
 use devgate::cgroup::Cgroup;
 
 use super::CGROUP2;
+use super::rootfs::BUSYBOX;
 
 /// A folder, and a cgroup right below the root one. When it is dropped the processes in that
 /// cgroup are ended and both are removed, with all that is below them.
@@ -41,6 +43,16 @@ impl Place {
     pub fn path(&self, name: &str) -> String {
         let path = self.dir.join(name);
         path.into_os_string().into_string().expect("the folder's path is text")
+    }
+
+    /// A device node, for engines to find the numbers of.
+    pub fn make_node(&self, numbers: [&str; 3]) -> String {
+        let node = self.path(&numbers.join("-"));
+        if !Path::new(&node).exists() {
+            let made = Command::new(BUSYBOX).arg("mknod").arg(&node).args(numbers).status();
+            assert!(made.is_ok_and(|status| status.success()), "a node can be made");
+        }
+        node
     }
 
     /// A file that no earlier call named.

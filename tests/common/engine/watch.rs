@@ -15,6 +15,7 @@ use super::super::command::devgate;
 #[derive(Debug, Deserialize)]
 pub struct HookRun {
     pub result: String,
+    pub container: Option<String>,
     pub cgroup: Option<String>,
     pub program: Option<u32>,
     pub detached: Vec<u32>,
@@ -62,6 +63,14 @@ impl Inspected {
         let [program] = &self.programs[..] else { panic!("not one: {:?}", self.programs) };
         assert_eq!((program.id, self.flags.as_deref()), (id, Some("multi")));
         assert_eq!(program.name, "devgate", "{program:?}");
+    }
+
+    /// Programs are attached to the cgroup, and none is devgate's.
+    #[track_caller]
+    pub fn assert_none_of_ours(&self) {
+        let ours = |program: &InspectedProgram| program.name.starts_with("devgate");
+        let programs = &self.programs;
+        assert!(!programs.is_empty() && !programs.iter().any(ours), "{programs:?}");
     }
 
     /// No program is attached to the cgroup.

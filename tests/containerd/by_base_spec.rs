@@ -1,0 +1,83 @@
+//! `base_runtime_spec`, with devgate as a hook of it: the containers of pods.
+
+use std::fs;
+
+use crate::common::engine::place::Place;
+use crate::daemon::Containerd;
+use crate::kinds::{Asked, DEVICE, DEVICE_AND_RULES, OF_PODS, PLAIN, RULES, UNKNOWN_PERMISSION};
+use crate::pods::Runtime;
+use crate::spec::Spec;
+use crate::version::{Version, each};
+
+/// With devgate alone in the base spec.
+fn runtime(version: Version) -> Runtime {
+    let place = Place::new();
+    let base = Spec::new(version, &place);
+    Runtime::new(Containerd::start(version, place, Some(&base)))
+}
+
+#[test]
+fn a_container_opens_what_its_pod_says() {
+    each(|version| {
+        let runtime = runtime(version);
+        let pod = runtime.start_pod();
+        for kind in OF_PODS {
+            pod.expect(kind);
+        }
+        pod.remove();
+        runtime.containerd.assert_empty();
+    });
+}
+
+#[test]
+fn a_container_that_the_hook_refuses_does_not_start() {
+    each(|version| {
+        let runtime = runtime(version);
+        let pod = runtime.start_pod();
+        pod.expect_refused(pod.config(&UNKNOWN_PERMISSION, &[]));
+        pod.remove();
+        runtime.containerd.assert_empty();
+    });
+}
+
+/// A node's rules: the pod's devices come behind them.
+#[test]
+fn the_base_specs_rules_hold_for_every_container() {
+    let Asked::Rules(rules) = RULES.asked else { panic!("they are rules") };
+    each(|version| {
+        let place = Place::new();
+        let mut base = Spec::new(version, &place);
+        base.set_rules(rules);
+        let runtime = Runtime::new(Containerd::start(version, place, Some(&base)));
+        let pod = runtime.start_pod();
+        pod.expect_of(pod.config(&Asked::Nothing, RULES.steps), &RULES);
+        pod.expect(&DEVICE_AND_RULES);
+        pod.remove();
+    });
+}
+
+#[test]
+fn other_hooks_run_before_and_after() {
+    each(|version| {
+        let place = Place::new();
+        let [before, after] = ["before", "after"].map(|name| place.path(name));
+        let mut base = Spec::new(version, &place);
+        base.add_hooks_around(&before, &after);
+        let runtime = Runtime::new(Containerd::start(version, place, Some(&base)));
+        let pod = runtime.start_pod();
+        pod.expect(&PLAIN);
+        assert!([before, after].iter().all(|file| fs::exists(file).expect("it can be told")));
+        pod.remove();
+    });
+}
+
+#[test]
+fn the_next_container_of_a_pod_has_a_new_program() {
+    each(|version| {
+        let runtime = runtime(version);
+        let pod = runtime.start_pod();
+        let [first, second] = [(); 2].map(|()| pod.expect(&DEVICE));
+        assert_ne!(first.program, second.program);
+        pod.remove();
+    });
+}
