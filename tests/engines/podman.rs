@@ -113,7 +113,7 @@ fn a_log_that_cant_be_opened_stops_the_container() {
         let podman = Podman::without_hook_of(debian);
         // Not a missing folder: whatever says "no such file", podman takes for a missing command
         // and exits with 127.
-        podman.add_devgate(&["devgate", "hook", "--log", "/proc"]);
+        podman.add_devgate(&["--log", "/proc"]);
         // crun shows what a hook prints nowhere else.
         let printed = podman.path("printed");
         let annotation = format!("--annotation=run.oci.hooks.stderr={printed}");

@@ -56,7 +56,7 @@ impl Podman {
     pub fn of(debian: Debian, arguments: &[&str]) -> Podman {
         let podman = Podman::without_hook_of(debian);
         let log = podman.log();
-        let first = ["devgate", "hook", "--log", &log, "--log-format", "json"];
+        let first = ["--log", &log, "--log-format", "json"];
         podman.add_devgate(&[&first, arguments].concat());
         podman
     }
@@ -80,9 +80,13 @@ impl Podman {
         Podman { host: Host::new(debian, &place), place }
     }
 
-    /// devgate for a hook, with these arguments.
-    pub fn add_devgate(&self, args: &[&str]) {
-        self.add_hook("devgate.json", self.host.devgate(), args);
+    /// `devgate install podman`, with these options. By force, as others may be allowed to change
+    /// what is built here.
+    pub fn add_devgate(&self, options: &[&str]) {
+        let mut install = self.host.command(self.host.devgate());
+        install.args(["install", "podman", "--force", "--hooks-dir", &self.place.path("hooks")]);
+        let run = Run::from(install.args(options).output().expect("devgate can be started"));
+        run.success();
     }
 
     /// A hook of the hooks folder, which always runs at createRuntime.
