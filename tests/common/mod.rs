@@ -17,4 +17,5 @@ pub mod random;
 pub mod require;
 pub mod semantics;
 pub mod sleeper;
+pub mod systemd;
 pub mod witness;
