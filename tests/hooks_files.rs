@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
+use common::command::devgate;
 use common::engine::answers::Answer::{Passed, Refused};
 use common::engine::answers::Steps;
 use common::engine::podman::Podman;
@@ -62,18 +63,19 @@ fn no_file_is_left_out_here() {
     assert_eq!(names, [FOR_CONTAINERD, FOR_PODMAN, "kubernetes"]);
 }
 
-/// oci-hooks(5), version 1.0.0.
+/// As `devgate install` writes it, whose tests say what is in it.
 #[test]
-fn podmans_file_is_of_hooks_1_0_0() {
-    let mut file = parsed(&text(FOR_PODMAN));
-    assert_eq!(file["version"], "1.0.0");
-    assert_eq!(file["stages"], json!(["createRuntime"]));
-    assert_eq!(file["when"], json!({"always": true}));
-    let args = ["devgate", "hook", "--log", LOG];
-    assert_eq!(file["hook"].take(), json!({"path": INSTALLED, "args": args}));
-    let mut keys: Vec<&String> = file.as_object().expect("it is an object").keys().collect();
-    keys.sort();
-    assert_eq!(keys, ["hook", "stages", "version", "when"]);
+fn podmans_file_is_what_install_prints() {
+    let machine = tempfile::tempdir().expect("a folder");
+    let binary = machine.path().join(INSTALLED.trim_start_matches('/'));
+    fs::create_dir_all(binary.parent().expect("a folder")).expect("a folder can be made");
+    fs::copy(DEVGATE, binary).expect("it can be copied");
+    let prefix = machine.path().to_str().expect("text");
+    let run = devgate(
+        &["install", "podman", "--print", "--prefix", prefix, "--binary", INSTALLED, "--log", LOG],
+        "",
+    );
+    assert_eq!((run.code, run.text()), (Some(0), text(FOR_PODMAN).as_str()), "{run:?}");
 }
 
 #[test]

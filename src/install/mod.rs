@@ -21,7 +21,7 @@ use thiserror::Error;
 
 pub use binary::{Binary, Flaw};
 pub use cdi::{CDI_DEVICE, CDI_KIND, Cdi};
-pub use containerd::{Apply, BASE_SPEC, CONFIG, Containerd, SpecSource};
+pub use containerd::{Apply, CONFIG, Containerd, SpecSource};
 pub use engine::Engine;
 pub use found::{Found, Search, find};
 pub use hooks_dir::{Condition, HooksDir, When, WhenError};

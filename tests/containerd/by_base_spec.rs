@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use crate::common::engine::place::Place;
-use crate::daemon::Containerd;
+use crate::common::command::devgate;
+use crate::common::engine::watch::Inspected;
+use crate::daemon::{self, Containerd};
 use crate::kinds::{Asked, DEVICE, DEVICE_AND_RULES, OF_PODS, PLAIN, RULES, UNKNOWN_PERMISSION};
 use crate::pods::Runtime;
 use crate::spec::Spec;
@@ -11,9 +12,9 @@ use crate::version::{Version, each};
 
 /// With devgate alone in the base spec.
 fn runtime(version: Version) -> Runtime {
-    let place = Place::new();
-    let base = Spec::new(version, &place);
-    Runtime::new(Containerd::start(version, place, Some(&base)))
+    let place = daemon::place(version);
+    Spec::apply(version, &place);
+    Runtime::new(Containerd::start(version, place))
 }
 
 #[test]
@@ -45,10 +46,11 @@ fn a_container_that_the_hook_refuses_does_not_start() {
 fn the_base_specs_rules_hold_for_every_container() {
     let Asked::Rules(rules) = RULES.asked else { panic!("they are rules") };
     each(|version| {
-        let place = Place::new();
-        let mut base = Spec::new(version, &place);
+        let place = daemon::place(version);
+        let mut base = Spec::apply(version, &place);
         base.set_rules(rules);
-        let runtime = Runtime::new(Containerd::start(version, place, Some(&base)));
+        base.write_base(&place);
+        let runtime = Runtime::new(Containerd::start(version, place));
         let pod = runtime.start_pod();
         pod.expect_of(pod.config(&Asked::Nothing, RULES.steps), &RULES);
         pod.expect(&DEVICE_AND_RULES);
@@ -59,11 +61,12 @@ fn the_base_specs_rules_hold_for_every_container() {
 #[test]
 fn other_hooks_run_before_and_after() {
     each(|version| {
-        let place = Place::new();
+        let place = daemon::place(version);
         let [before, after] = ["before", "after"].map(|name| place.path(name));
-        let mut base = Spec::new(version, &place);
+        let mut base = Spec::apply(version, &place);
         base.add_hooks_around(&before, &after);
-        let runtime = Runtime::new(Containerd::start(version, place, Some(&base)));
+        base.write_base(&place);
+        let runtime = Runtime::new(Containerd::start(version, place));
         let pod = runtime.start_pod();
         pod.expect(&PLAIN);
         assert!([before, after].iter().all(|file| fs::exists(file).expect("it can be told")));
@@ -78,6 +81,27 @@ fn the_next_container_of_a_pod_has_a_new_program() {
         let pod = runtime.start_pod();
         let [first, second] = [(); 2].map(|()| pod.expect(&DEVICE));
         assert_ne!(first.program, second.program);
+        pod.remove();
+    });
+}
+
+#[test]
+fn an_uninstalled_hook_is_gone_with_the_next_start() {
+    each(|version| {
+        let place = daemon::place(version);
+        let config = daemon::config(&place);
+        let text = || fs::read_to_string(&config).expect("there is a configuration");
+        let before = text();
+        Spec::apply(version, &place);
+        assert_ne!(text(), before);
+        devgate(&["uninstall", "containerd", "--apply", "--config", &config], "").success();
+        assert_eq!(text(), before);
+        let runtime = Runtime::new(Containerd::start(version, place));
+        let pod = runtime.start_pod();
+        let container = pod.start(pod.config(&PLAIN.asked, PLAIN.steps)).expect("it starts");
+        container.expect(PLAIN.steps);
+        Inspected::of(&container.cgroup).assert_none_of_ours();
+        container.remove();
         pod.remove();
     });
 }

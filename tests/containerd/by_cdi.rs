@@ -4,7 +4,7 @@
 use crate::common::engine::place::Place;
 use crate::common::engine::watch::Inspected;
 use crate::cri::messages::{CdiDevice, ContainerConfig};
-use crate::daemon::Containerd;
+use crate::daemon::{self, Containerd};
 use crate::kinds::{OF_PODS, PLAIN, UNKNOWN_PERMISSION};
 use crate::pods::Runtime;
 use crate::spec::{Spec, install};
@@ -27,7 +27,7 @@ fn by_annotation(mut config: ContainerConfig) -> ContainerConfig {
 
 /// A place with the device.
 fn place() -> Place {
-    let place = Place::new();
+    let place = daemon::place(Version::Two);
     let dir = place.path("cdi");
     install(&["cdi", "--cdi-dir", &dir], &place).success();
     place
@@ -38,7 +38,7 @@ fn a_container_that_names_the_device_is_gated() {
     if !Version::Two.is_ready() {
         return;
     }
-    let runtime = Runtime::new(Containerd::start(Version::Two, place(), None));
+    let runtime = Runtime::new(Containerd::start(Version::Two, place()));
     let pod = runtime.start_pod();
     for kind in OF_PODS {
         for named in WAYS {
@@ -58,7 +58,7 @@ fn a_container_that_the_hook_refuses_does_not_start() {
     if !Version::Two.is_ready() {
         return;
     }
-    let runtime = Runtime::new(Containerd::start(Version::Two, place(), None));
+    let runtime = Runtime::new(Containerd::start(Version::Two, place()));
     let pod = runtime.start_pod();
     for named in WAYS {
         pod.expect_refused(named(pod.config(&UNKNOWN_PERMISSION, &[])));
@@ -73,8 +73,8 @@ fn with_the_base_spec_too_there_is_one_program() {
         return;
     }
     let place = place();
-    let base = Spec::new(Version::Two, &place);
-    let runtime = Runtime::new(Containerd::start(Version::Two, place, Some(&base)));
+    Spec::apply(Version::Two, &place);
+    let runtime = Runtime::new(Containerd::start(Version::Two, place));
     let pod = runtime.start_pod();
     pod.expect_of(by_field(pod.config(&PLAIN.asked, PLAIN.steps)), &PLAIN);
     pod.remove();

@@ -1,10 +1,9 @@
 //! `ctr run --config`, with devgate as a hook of that spec.
 
 use crate::common::engine::answers::{Steps, script};
-use crate::common::engine::place::Place;
 use crate::common::engine::rootfs;
 use crate::common::engine::session::Session;
-use crate::daemon::Containerd;
+use crate::daemon::{self, Containerd};
 use crate::kinds::{Asked, COMPLAINT, DEVICE, OF_SPECS, RULES, UNKNOWN_PERMISSION};
 use crate::spec::Spec;
 use crate::version::{Version, each};
@@ -19,7 +18,7 @@ const ID: &str = "container";
 
 impl Ctr {
     fn new(version: Version) -> Ctr {
-        let containerd = Containerd::start(version, Place::new(), None);
+        let containerd = Containerd::start(version, daemon::place(version));
         rootfs::make(&containerd.place().dir().join("rootfs"));
         Ctr { containerd, version }
     }

@@ -1,6 +1,5 @@
 //! A containerd of one test.
 
-use std::env;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -13,7 +12,6 @@ use crate::common::engine::place::Place;
 use crate::common::engine::watch::{HookRun, hook_runs};
 use crate::common::engine::{CGROUP2, eventually, find, isolated};
 use crate::kinds::Kind;
-use crate::spec::Spec;
 use crate::version::Version;
 
 /// What the daemon puts in /run goes with its mount namespace. Its shims stay in its cgroup.
@@ -43,15 +41,24 @@ pub struct Containerd {
     place: Place,
 }
 
+/// Where a test's file is that configures its containerd.
+pub fn config(place: &Place) -> String {
+    place.path("config.toml")
+}
+
+/// A place with what a containerd of this version needs.
+pub fn place(version: Version) -> Place {
+    let place = Place::new();
+    let text = version.config().replace("@DIR@", text(place.dir()));
+    fs::write(config(&place), text).expect("a file can be made");
+    write_runc(&place);
+    place
+}
+
 impl Containerd {
-    /// In this place, with this base spec for pods' containers.
+    /// In this place.
     #[track_caller]
-    pub fn start(version: Version, place: Place, base: Option<&Spec>) -> Containerd {
-        let file = base.map(|base| base.write(place.dir().join("base.json")));
-        let config = version.config().replace("@BASE@", &file.unwrap_or_default());
-        let config = config.replace("@DIR@", text(place.dir()));
-        fs::write(place.path("config.toml"), config).expect("a file can be made");
-        write_runc(&place);
+    pub fn start(version: Version, place: Place) -> Containerd {
         let daemon = spawn(version, &place);
         let containerd = Containerd { version, daemon, place };
         eventually("containerd is up", || UnixStream::connect(containerd.socket()).is_ok());
@@ -137,13 +144,12 @@ fn daemons(place: &Place) -> String {
 fn spawn(version: Version, place: &Place) -> Child {
     let log = File::create(place.path("log")).expect("a file can be made");
     let programs = version.programs();
-    // Its shim is looked for in PATH first.
-    let path = format!("{}:{}", programs.display(), env::var("PATH").unwrap_or_default());
     isolated("sh")
         .args(["-ec", START, "sh", &daemons(place)])
         .arg(programs.join("containerd"))
-        .args(["--log-level", "warn", "--config", &place.path("config.toml")])
-        .env("PATH", path)
+        .args(["--log-level", "warn", "--config", &config(place)])
+        // Its shim is looked for there first.
+        .env("PATH", version.path())
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file has another handle"))
         .stderr(log)

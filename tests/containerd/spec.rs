@@ -1,14 +1,15 @@
 //! Runtime specs as containerd's users write them.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::{env, fs};
 
 use serde_json::{Value, json};
 
 use crate::common::command::{Run, command, run};
 use crate::common::engine::place::Place;
 use crate::common::engine::rootfs;
+use crate::daemon;
 use crate::version::Version;
 
 /// A runtime spec, of one container or as the base of many.
@@ -18,11 +19,19 @@ impl Spec {
     /// What `devgate install containerd` makes of what this version's `ctr oci spec` prints, with
     /// a log in this place.
     pub fn new(version: Version, place: &Place) -> Spec {
-        let programs = version.programs();
-        let path = format!("{}:{}", programs.display(), env::var("PATH").unwrap_or_default());
-        let run = run(installer(&["containerd", "--print"], place).env("PATH", path), "");
+        let mut install = installer(&["containerd", "--print"], place);
+        let run = run(install.env("PATH", version.path()), "");
         assert_eq!(run.code, Some(0), "{run:?}");
         Spec(serde_json::from_str(run.text()).expect("it is JSON"))
+    }
+
+    /// The base spec that `devgate install containerd --apply` makes pods' containers have.
+    pub fn apply(version: Version, place: &Place) -> Spec {
+        let config = daemon::config(place);
+        let mut install = installer(&["containerd", "--apply", "--config", &config], place);
+        run(install.env("PATH", version.path()), "").success();
+        let text = fs::read_to_string(base(place)).expect("there is a base spec");
+        Spec(serde_json::from_str(&text).expect("it is JSON"))
     }
 
     /// Hooks before and after devgate, which make these files.
@@ -56,11 +65,21 @@ impl Spec {
         ]);
     }
 
+    /// Writes it over the base spec.
+    pub fn write_base(&self, place: &Place) {
+        self.write(base(place));
+    }
+
     /// Writes it, and gives the path.
     pub fn write(&self, file: PathBuf) -> String {
         fs::write(&file, self.0.to_string()).expect("a file can be made");
         file.into_os_string().into_string().expect("the path is text")
     }
+}
+
+/// Beside the configuration.
+fn base(place: &Place) -> PathBuf {
+    place.dir().join("devgate-base.json")
 }
 
 /// `devgate install`, with a log in this place.

@@ -1,5 +1,6 @@
 //! The containerds that are tested.
 
+use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::common::engine::{find, ready};
@@ -38,6 +39,11 @@ impl Version {
         self.find_programs().expect("it is installed")
     }
 
+    /// PATH with these first.
+    pub fn path(self) -> String {
+        format!("{}:{}", self.programs().display(), env::var("PATH").unwrap_or_default())
+    }
+
     fn find_programs(self) -> Option<PathBuf> {
         match self {
             Version::One => find("containerd")?.parent().map(Path::to_owned),
@@ -45,7 +51,7 @@ impl Version {
         }
     }
 
-    /// Its configuration: @DIR@ stands for the test's folder, @BASE@ for the base spec's file.
+    /// Its configuration: @DIR@ stands for the test's folder.
     pub fn config(self) -> &'static str {
         match self {
             Version::One => include_str!("configs/one.toml"),

@@ -49,7 +49,7 @@ fn nothing_is_edited_silently() {
     assert_eq!(node.machine.read(CONFIG), "version = 2\n");
     let lines = |table: &str| {
         format!(
-            "{table}\n  runtime_type = \"io.containerd.runc.v2\"\n  base_runtime_spec = \"{SPEC}\"\n"
+            "{table}\nruntime_type = \"io.containerd.runc.v2\"\nbase_runtime_spec = \"{SPEC}\"\n"
         )
     };
     for (version, table) in [(2, V2), (3, V3)] {
@@ -153,11 +153,37 @@ fn what_can_t_be_done_leaves_all_as_it_was() {
 }
 
 #[test]
-fn another_runtime_can_be_named() {
+fn other_runtimes_can_be_named() {
     let node = Node::with_config("version = 3\n");
-    node.install(&["--apply", "--handler", "crun"]).success();
-    let table = V3.replace("runtimes.runc", "runtimes.crun");
-    assert!(node.machine.read(CONFIG).contains(&table));
+    let before = node.machine.files();
+    let run = node.install(&["--handler", "my.own"]);
+    let table = V3.replace("runtimes.runc", "runtimes.\"my.own\"");
+    assert!(run.success().contains(&table), "{run:?}");
+    node.machine.uninstall(&["containerd"]).success();
+    for handler in ["crun", "my.own"] {
+        node.install(&["--apply", "--handler", handler]).success();
+    }
+    let config = node.machine.read(CONFIG);
+    assert!(config.contains(&V3.replace("runtimes.runc", "runtimes.crun")), "{config}");
+    assert!(config.contains(&table), "{config}");
+    assert_eq!(node.machine.read(BACKUP), "version = 3\n");
+    node.machine.uninstall(&["containerd", "--apply"]).success();
+    assert_eq!(node.machine.files(), before);
+}
+
+#[test]
+fn the_spec_is_beside_the_configuration() {
+    let node = Node::new();
+    let config = "/var/lib/k/containerd/config.toml";
+    node.machine.write(config, "version = 3\n", 0o600);
+    node.install(&["--apply", "--config", config]).success();
+    let spec = "/var/lib/k/containerd/devgate-base.json";
+    assert!(node.machine.read(config).contains(spec) && node.machine.has(spec));
+    node.machine.uninstall(&["containerd", "--apply", "--config", config]).success();
+    assert!(node.machine.read(config) == "version = 3\n" && !node.machine.has(spec));
+    let run = node.install(&["--config", "config.toml"]);
+    let why = "the configuration devgate-base.json is not an absolute path in UTF-8";
+    assert_eq!(run.failure(), why);
 }
 
 /// The machine's own ctr, with its own libraries, says what the spec is.

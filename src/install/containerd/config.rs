@@ -7,7 +7,6 @@ use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 use super::super::engine::{parse_toml, read_toml};
 use super::super::plan::{Change, Foreign};
 use super::super::{InstallError, Root};
-use super::BASE_SPEC;
 
 /// A version of config.toml, with the plugin that has the runtimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +30,18 @@ const RUNTIME_TYPE: &str = "io.containerd.runc.v2";
 const TYPE_KEY: &str = "runtime_type";
 const SPEC_KEY: &str = "base_runtime_spec";
 
-impl Version {
-    /// The lines to write by hand.
-    pub(super) fn lines(&self, handler: &str) -> String {
-        let Version { number, plugin, since } = self;
-        format!(
-            "# version {number} (containerd {since} or later)\n\
-             [plugins.\"{plugin}\".containerd.runtimes.{handler}]\n\
-             \x20 {TYPE_KEY} = \"{RUNTIME_TYPE}\"\n\
-             \x20 {SPEC_KEY} = \"{BASE_SPEC}\"\n"
-        )
+/// What to write into config.toml by hand, for each version.
+pub(super) fn lines(handler: &str, spec: &str) -> Result<String, InstallError> {
+    let mut lines = String::new();
+    for Version { number, since, .. } in VERSIONS {
+        let head = format!("version = {number}\n");
+        let mut config = ConfigToml::parse(Path::new("config.toml"), head.as_bytes())?;
+        config.register(handler, spec, Foreign::Refuse)?;
+        let text = config.document.to_string();
+        let table = text.strip_prefix(&head).unwrap_or(&text).trim_start();
+        lines += &format!("\n# version {number} (containerd {since} or later)\n{table}");
     }
+    Ok(lines)
 }
 
 /// A config.toml that is being edited.
@@ -84,21 +84,32 @@ impl ConfigToml {
         self.document.to_string().into_bytes()
     }
 
+    /// Whether a runtime has this base spec.
+    pub(super) fn names(&self, spec: &str) -> bool {
+        specs(&self.document).any(|named| named == spec)
+    }
+
     /// Names the base spec for the runtime.
-    pub(super) fn register(&mut self, handler: &str, foreign: Foreign) -> Result<(), InstallError> {
+    pub(super) fn register(
+        &mut self,
+        handler: &str,
+        spec: &str,
+        foreign: Foreign,
+    ) -> Result<(), InstallError> {
         let keys = ["plugins", self.version.plugin, "containerd", "runtimes", handler];
         let path = self.path.clone();
         let runtime = table(self.document.as_table_mut(), &keys)
             .map_err(|key| InstallError::NotATable { path: path.clone(), key })?;
-        let spec = runtime.get(SPEC_KEY).and_then(Item::as_str).unwrap_or_default().to_owned();
-        if !matches!(spec.as_str(), "" | BASE_SPEC) && foreign == Foreign::Refuse {
-            return Err(InstallError::OtherSpec { path, handler: handler.to_owned(), spec });
+        let named = runtime.get(SPEC_KEY).and_then(Item::as_str).unwrap_or_default().to_owned();
+        if !named.is_empty() && named != spec && foreign == Foreign::Refuse {
+            let handler = handler.to_owned();
+            return Err(InstallError::OtherSpec { path, handler, spec: named });
         }
         if !runtime.contains_key(TYPE_KEY) {
             runtime.insert(TYPE_KEY, value(RUNTIME_TYPE));
         }
-        if spec != BASE_SPEC {
-            runtime.insert(SPEC_KEY, value(BASE_SPEC));
+        if named != spec {
+            runtime.insert(SPEC_KEY, value(spec));
         }
         Ok(())
     }
@@ -144,15 +155,16 @@ pub(super) fn remove(
     root: &Root,
     path: &Path,
     backup: &Path,
+    spec: &str,
 ) -> Result<Option<Removed>, InstallError> {
     let Some(mut document) = read_toml(root, path)? else { return Ok(None) };
-    if !specs(&document).any(|spec| spec == BASE_SPEC) {
+    if !specs(&document).any(|named| named == spec) {
         return Ok(None);
     }
-    let handlers = unregister(&mut document);
+    let handlers = unregister(&mut document, spec);
     let kept = root.read(backup)?;
     let before = kept.clone().unwrap_or_else(|| UNWRITTEN.to_vec());
-    let changes = if leads_to(path, &before, &handlers, root) {
+    let changes = if leads_to(root, path, &before, &handlers, spec) {
         [put_back(root, path, kept)?, Change::remove(root, backup, |_| true)?]
     } else {
         let note = format!("{SPEC_KEY} of {} is unset now", handlers.join(", "));
@@ -180,7 +192,7 @@ fn write(root: &Root, path: &Path, content: Vec<u8>) -> Result<Change, InstallEr
 }
 
 /// Takes the base spec from every runtime, and returns their names.
-fn unregister(document: &mut DocumentMut) -> Vec<String> {
+fn unregister(document: &mut DocumentMut, spec: &str) -> Vec<String> {
     let mut handlers = Vec::new();
     for version in VERSIONS {
         let keys = ["plugins", version.plugin, "containerd", "runtimes"];
@@ -191,9 +203,9 @@ fn unregister(document: &mut DocumentMut) -> Vec<String> {
         let Some(runtimes) = item.and_then(Item::as_table_like_mut) else { continue };
         for (handler, runtime) in runtimes.iter_mut() {
             let Some(runtime) = runtime.as_table_like_mut() else { continue };
-            if runtime.get(SPEC_KEY).and_then(Item::as_str) == Some(BASE_SPEC) {
+            if runtime.get(SPEC_KEY).and_then(Item::as_str) == Some(spec) {
                 runtime.remove(SPEC_KEY);
-                handlers.push(handler.to_string());
+                handlers.push(handler.get().to_owned());
             }
         }
     }
@@ -201,10 +213,10 @@ fn unregister(document: &mut DocumentMut) -> Vec<String> {
 }
 
 /// Whether registering in the kept copy gives the file as it is.
-fn leads_to(path: &Path, kept: &[u8], handlers: &[String], root: &Root) -> bool {
+fn leads_to(root: &Root, path: &Path, kept: &[u8], handlers: &[String], spec: &str) -> bool {
     let Ok(mut config) = ConfigToml::parse(path, kept) else { return false };
     let registered =
-        handlers.iter().try_for_each(|handler| config.register(handler, Foreign::Overwrite));
+        handlers.iter().try_for_each(|handler| config.register(handler, spec, Foreign::Overwrite));
     let now = root.read(path).ok().flatten();
     registered.is_ok() && now == Some(config.text())
 }
@@ -213,10 +225,12 @@ fn leads_to(path: &Path, kept: &[u8], handlers: &[String], root: &Root) -> bool 
 mod tests {
     use super::*;
 
+    const BASE_SPEC: &str = "/etc/containerd/devgate-base.json";
+
     fn registered(config: &str) -> Result<String, String> {
         let path = Path::new("/etc/containerd/config.toml");
         let config = ConfigToml::parse(path, config.as_bytes()).and_then(|mut config| {
-            config.register("runc", Foreign::Refuse)?;
+            config.register("runc", BASE_SPEC, Foreign::Refuse)?;
             Ok(config.text())
         });
         config.map(|text| String::from_utf8(text).unwrap()).map_err(|error| error.to_string())

@@ -12,10 +12,10 @@ use super::engine::read_toml;
 use super::hooks_dir::text;
 use super::plan::{Change, Foreign, Plan};
 use super::registration::Registration;
-use super::{InstallError, Root};
+use super::{InstallError, Root, registrable};
 
-/// The base spec that is written.
-pub const BASE_SPEC: &str = "/etc/containerd/devgate-base.json";
+/// The base spec's name, beside the configuration.
+const BASE_SPEC: &str = "devgate-base.json";
 
 /// containerd's configuration, unless it is told otherwise.
 pub const CONFIG: &str = "/etc/containerd/config.toml";
@@ -57,8 +57,9 @@ impl Containerd {
     ) -> Result<Plan, InstallError> {
         let spec = spec::with_hook(source.read(root)?, source, hook)?;
         let ours = |content: &[u8]| registered(content).is_some();
-        let base = Path::new(BASE_SPEC);
-        let mut changes = vec![Change::write(root, base, text(&spec), 0o644, ours, foreign)?];
+        let base = self.base_spec()?;
+        let base = Change::write(root, Path::new(&base), text(&spec), 0o644, ours, foreign)?;
+        let mut changes = vec![base];
         let notes = match self.apply {
             Apply::Show => vec![self.lines(root)?],
             Apply::Edit => {
@@ -76,7 +77,9 @@ impl Containerd {
         foreign: Foreign,
     ) -> Result<(Vec<Change>, Vec<String>), InstallError> {
         let mut edited = ConfigToml::read(root, &self.config)?;
-        edited.register(&self.handler, foreign)?;
+        let base = self.base_spec()?;
+        let is_first = !edited.names(&base);
+        edited.register(&self.handler, &base, foreign)?;
         let before = root.read(&self.config)?;
         let after = edited.text();
         if before.as_deref() == Some(after.as_slice()) {
@@ -84,7 +87,8 @@ impl Containerd {
         }
         let mut changes = Vec::new();
         let mut notes = vec![RESTART.to_owned()];
-        if let Some(before) = before {
+        // The copy is of what it was without devgate.
+        if let Some(before) = before.filter(|_| is_first) {
             // The name says whose it is.
             let backup = Change::write(root, &self.backup(), before, 0o600, |_| true, foreign)?;
             notes.push(format!("{} is as it was before", backup.path().display()));
@@ -97,17 +101,13 @@ impl Containerd {
 
     /// What to write into config.toml, by hand.
     fn lines(&self, root: &Root) -> Result<String, InstallError> {
-        let config = self.config.display();
-        let named = read_toml(root, &self.config)?
-            .is_some_and(|document| config::specs(&document).any(|spec| spec == BASE_SPEC));
-        if named {
+        let (config, base) = (self.config.display(), self.base_spec()?);
+        let document = read_toml(root, &self.config)?.unwrap_or_default();
+        if config::specs(&document).any(|spec| spec == base) {
             return Ok(format!("{config} names it already"));
         }
-        let mut note = format!("to be written into {config} (--apply does it):\n");
-        for version in config::VERSIONS {
-            note += &format!("\n{}", version.lines(&self.handler));
-        }
-        Ok(note + "\n" + RESTART)
+        let lines = config::lines(&self.handler, &base)?;
+        Ok(format!("to be written into {config} (--apply does it):\n{lines}\n{RESTART}"))
     }
 
     /// Takes the base spec out of config.toml, and removes it if it names one of `which`.
@@ -120,13 +120,14 @@ impl Containerd {
         which: impl Fn(&Registration) -> bool,
     ) -> Result<Plan, InstallError> {
         let ours = |content: &[u8]| registered(content).as_ref().is_some_and(&which);
-        let Some(spec) = Change::remove(root, Path::new(BASE_SPEC), ours)? else {
+        let base = self.base_spec()?;
+        let Some(spec) = Change::remove(root, Path::new(&base), ours)? else {
             return Ok(Plan::default());
         };
-        let mut plan = match config::remove(root, &self.config, &self.backup())? {
+        let mut plan = match config::remove(root, &self.config, &self.backup(), &base)? {
             None => Plan::default(),
             Some(_) if self.apply == Apply::Show => {
-                let (config, spec) = (self.config.clone(), PathBuf::from(BASE_SPEC));
+                let (config, spec) = (self.config.clone(), base.into());
                 return Err(InstallError::StillNamed { config, spec });
             }
             Some(Removed { changes, notes }) => {
@@ -135,6 +136,11 @@ impl Containerd {
         };
         plan.changes.push(spec);
         Ok(plan)
+    }
+
+    fn base_spec(&self) -> Result<String, InstallError> {
+        let path = self.config.with_file_name(BASE_SPEC);
+        registrable("the configuration", &path).map(str::to_owned)
     }
 
     fn backup(&self) -> PathBuf {
