@@ -1,9 +1,9 @@
 //! Which engines there are, and whether they run the hook.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Finding, Group, chain};
-use crate::install::{Binary, Engine, Found, InstallError, Root, Search, find};
+use super::{Finding, Group, chain, daemon};
+use crate::install::{Binary, CONFIG, Engine, Found, InstallError, Root, Search, find};
 
 const HERE: Group = Group::Engines;
 
@@ -85,6 +85,9 @@ fn unregistered(root: &Root, engine: Engine, there: bool, search: &Search) -> Fi
         Engine::Containerd if injected(root) => {
             HERE.ok(name, "NRI's hook-injector gives its containers the hook")
         }
+        Engine::Containerd => {
+            HERE.degraded(name, nowhere, "devgate install containerd --apply, and restart it")
+        }
         _ => HERE.degraded(name, nowhere, format!("devgate install {name}")),
     }
 }
@@ -104,7 +107,7 @@ fn registered(root: &Root, found: &Found) -> Finding {
         Err(error) => return HERE.broken(name, format!("{place}: {error}"), reinstall(*engine)),
     };
     match flaw {
-        None => missing_log(root, found).unwrap_or_else(|| {
+        None => missing_log(root, found).or_else(|| unread(root, found)).unwrap_or_else(|| {
             HERE.ok(name, format!("{place}: {binary} {}", registration.args.join(" ")))
         }),
         Some(flaw) if flaw.is_unsafe_only() => HERE.degraded(
@@ -139,6 +142,17 @@ fn missing_log(root: &Root, found: &Found) -> Option<Finding> {
         )
     };
     (!there).then(broken)
+}
+
+/// containerd reads its configuration and base specs when it starts; the others look each time.
+fn unread(root: &Root, found: &Found) -> Option<Finding> {
+    let files = [PathBuf::from(CONFIG), found.file.clone()];
+    if found.engine != Engine::Containerd {
+        return None;
+    }
+    let late = daemon::written_since_start(root, "containerd", &files)?;
+    let text = format!("containerd runs since before {} was written", late.display());
+    Some(HERE.degraded(found.engine.name(), text, "systemctl restart containerd"))
 }
 
 fn reinstall(engine: Engine) -> String {

@@ -7,6 +7,7 @@
 //! A group more is a variant of [`Group`] with its row in each `match` here, and a file.
 
 mod cgroup;
+mod daemon;
 mod engines;
 mod kernel;
 mod privileges;

@@ -1,9 +1,11 @@
 //! The engines of a machine below a prefix.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,6 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::common::command::{Run, command, devgate};
+use super::common::engine::{ready, rootfs};
 
 const BINARY: &str = "/usr/bin/devgate";
 
@@ -106,6 +109,57 @@ fn a_hook_that_runs_twice_is_told() {
     machine.write(&format!("{dir}/00-devgate.json"), &hook.expect("it is there"), 0o644);
     let (code, lines) = machine.trouble();
     assert!(code == 4 && lines[0].contains("the hook runs 2 times"), "{lines:?}");
+}
+
+/// It reads its configuration when it starts, so until then pods have no hook.
+#[test]
+fn a_containerd_that_runs_since_before_is_told() {
+    if !ready("busybox") {
+        return;
+    }
+    let machine = Machine::new();
+    fs::remove_file(machine.0.path().join("usr/bin/podman")).expect("it is there");
+    // Who it is is told by its name and its root directory.
+    for name in ["containerd", "busybox"] {
+        let program = machine.0.path().join("usr/bin").join(name);
+        fs::copy(rootfs::BUSYBOX, program).expect("it can be copied");
+    }
+    machine.write("spec.json", r#"{"ociVersion":"1.1.0"}"#, 0o644);
+    let spec = format!("{}/spec.json", machine.prefix());
+    let before = Daemon::start(&machine);
+    machine.install(&["containerd", "--spec", &spec, "--apply"]);
+    let (code, lines) = machine.trouble();
+    let text = "containerd runs since before /etc/containerd/config.toml was written; systemctl";
+    assert!(code == 4 && lines[0].contains(text), "{lines:?}");
+    drop(before);
+    let _after = Daemon::start(&machine);
+    assert_eq!(machine.trouble(), (0, Vec::new()));
+}
+
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(machine: &Machine) -> Daemon {
+        // By its own name it is no applet of busybox.
+        let script = r#"exec -a busybox /usr/bin/containerd sh -c "echo; read -r _""#;
+        let mut command = Command::new("chroot");
+        command.args([machine.prefix(), "/usr/bin/busybox", "sh", "-c", script]);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it can be started");
+        let mut line = [0];
+        let stdout = child.stdout.as_mut().expect("a pipe");
+        stdout.read_exact(&mut line).expect("it runs");
+        // Its start is told in hundredths of a second.
+        sleep(Duration::from_millis(20));
+        Daemon(child)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
