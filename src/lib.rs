@@ -17,6 +17,7 @@ pub mod compile;
 pub mod decode;
 pub mod device;
 pub mod doctor;
+pub mod files;
 pub mod hook;
 pub mod inspect;
 pub mod install;

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("device", &[]),
+    ("files", &[]),
     ("mounts", &[]),
     ("policy", &["device"]),
-    ("oci", &["device", "policy"]),
+    ("oci", &["device", "files", "policy"]),
     ("bpf", &["device"]),
     ("compile", &["bpf", "device", "policy"]),
     ("analyze", &["bpf", "device", "policy"]),
@@ -18,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("kernel", &["bpf", "mounts", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
-    ("install", &[]),
+    ("install", &["files"]),
     ("doctor", &["cgroup", "hook", "install", "kernel", "mounts", "policy"]),
     ("inspect", &["analyze", "bpf", "cgroup", "compile", "decode", "device", "kernel", "policy"]),
     // The binary: it takes from the library what it likes, by the crate's name.

@@ -44,7 +44,9 @@ fn is_of(process: &Path, root: &Root) -> bool {
 fn started(process: &Path) -> Option<SystemTime> {
     let ticks = start_ticks(&fs::read_to_string(process.join("stat")).ok()?)?;
     let ticks_a_second = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
-    let since_boot = Duration::from_millis(ticks.checked_mul(1000)?.checked_div(ticks_a_second)?);
+    // The tick is counted as over: what was written in it may have been read.
+    let milliseconds = ticks.checked_add(1)?.checked_mul(1000)?.checked_div(ticks_a_second)?;
+    let since_boot = Duration::from_millis(milliseconds);
     let now = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
     SystemTime::now().checked_sub(now.checked_sub(since_boot)?)
 }

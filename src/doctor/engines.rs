@@ -3,31 +3,51 @@
 use std::path::{Path, PathBuf};
 
 use super::{Finding, Group, chain, daemon};
-use crate::install::{Binary, CONFIG, Engine, Found, InstallError, Root, Search, find};
+use crate::install::{
+    Binary, CONFIG, Engine, Found, InstallError, Root, Search, containerd_warnings, exposed, find,
+};
 
 const HERE: Group = Group::Engines;
 
 pub(super) fn findings(root: &Root) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut registered = false;
+    let mut findings = Vec::new();
+    let mut registered = Vec::new();
     for engine in Engine::ALL {
-        let there = Engine::program(engine, root).is_some();
-        match find(root, engine) {
+        // What is not there reads nothing; CDI devices are nobody's own.
+        if engine != Engine::Cdi && engine.program(root).is_none() {
+            findings.push(HERE.ok(engine.name(), "not installed"));
+            continue;
+        }
+        match find(root, engine, Path::new(CONFIG)) {
             Err(error) => findings.push(unknown(engine, &error)),
             Ok(search) => {
-                registered |= !search.found.is_empty();
-                findings.extend(judged(root, engine, there, &search));
+                if !search.found.is_empty() {
+                    registered.push(engine);
+                }
+                findings.extend(judged(root, engine, &search));
             }
         }
     }
-    if !registered {
-        findings.push(HERE.degraded(
-            "registration",
-            "the hook is registered with no engine",
-            "devgate install ENGINE",
-        ));
-    }
+    findings.extend(together(&registered));
     findings
+}
+
+/// What no engine's registration says by itself.
+fn together(registered: &[Engine]) -> Option<Finding> {
+    let others: Vec<&str> = [Engine::Containerd, Engine::Crio]
+        .into_iter()
+        .filter(|engine| registered.contains(engine))
+        .map(Engine::name)
+        .collect();
+    let found = match registered {
+        [] => ("the hook is registered with no engine".to_owned(), "devgate install ENGINE"),
+        _ if registered.contains(&Engine::Nri) && !others.is_empty() => (
+            format!("NRI's hook-injector adds the hook to that of {}", others.join(" and ")),
+            "keep one of them, or the hook runs twice",
+        ),
+        _ => return None,
+    };
+    Some(HERE.degraded("registration", found.0, found.1))
 }
 
 fn unknown(engine: Engine, error: &InstallError) -> Finding {
@@ -35,113 +55,127 @@ fn unknown(engine: Engine, error: &InstallError) -> Finding {
     HERE.degraded(engine.name(), format!("not known: {}", chain(error)), remedy)
 }
 
-fn judged(root: &Root, engine: Engine, there: bool, search: &Search) -> Vec<Finding> {
-    let unusable = search.unusable.iter().map(|file| unusable(engine, file));
-    // Who is not there reads nothing.
-    let mut findings: Vec<Finding> = unusable.filter(|_| there).collect();
+fn judged(root: &Root, engine: Engine, search: &Search) -> Vec<Finding> {
+    let unusable = search.unusable.iter().map(|(file, why)| unusable(engine, file, why));
+    let mut findings: Vec<Finding> = unusable.collect();
+    findings.extend(search.found.iter().map(|found| registered(root, found)));
     match search.found.as_slice() {
-        [] => findings.push(unregistered(root, engine, there, search)),
-        [found] => findings.push(registered(root, found)),
-        several => {
-            findings.extend(several.iter().map(|found| registered(root, found)));
-            let files: Vec<String> =
-                several.iter().map(|found| found.file.display().to_string()).collect();
-            findings.push(HERE.degraded(
-                engine.name(),
-                format!("the hook runs {} times for a container", files.len()),
-                format!("leave one of {}", files.join(", ")),
-            ));
+        [] => findings.push(unregistered(root, engine, search)),
+        [_] => {}
+        several if engine != Engine::Containerd => {
+            let files = several.iter().map(|found| found.file.display().to_string());
+            let files = files.collect::<Vec<String>>().join(", ");
+            let text = format!("the hook runs {} times for a container", several.len());
+            findings.push(HERE.degraded(engine.name(), text, format!("leave one of {files}")));
         }
+        // A base spec for each of several runtimes.
+        _ => {}
+    }
+    if engine == Engine::Containerd && !search.found.is_empty() {
+        let warnings = containerd_warnings(root, Path::new(CONFIG)).unwrap_or_default();
+        let remedy = "see `containerd config dump`";
+        let warned = warnings.into_iter().map(|text| HERE.degraded(engine.name(), text, remedy));
+        findings.extend(warned);
     }
     findings
 }
 
-fn unusable(engine: Engine, file: &Path) -> Finding {
+fn unusable(engine: Engine, file: &Path, why: &str) -> Finding {
     let file = file.display();
     let (found, remedy) = match engine {
         Engine::Containerd => (
-            format!(
-                "config.toml names {file}, which is no JSON or not there: containerd starts \
-                 without its CRI"
-            ),
+            format!("config.toml names {file} ({why}), and containerd starts without its CRI"),
             "devgate install containerd --apply, or take it out of config.toml".to_owned(),
         ),
         _ => (
-            format!("{file} is not JSON: the engine may refuse every container"),
+            format!("{file}: {why}: the engine may refuse every container"),
             format!("mend or remove {file}"),
         ),
     };
     HERE.broken(engine.name(), found, remedy)
 }
 
-fn unregistered(root: &Root, engine: Engine, there: bool, search: &Search) -> Finding {
+fn unregistered(root: &Root, engine: Engine, search: &Search) -> Finding {
     let name = engine.name();
     let places: Vec<String> =
         search.places.iter().map(|place| place.display().to_string()).collect();
     let nowhere = format!("not registered in {}", places.join(", "));
     match engine {
         Engine::Cdi => HERE.ok(name, nowhere),
-        _ if !there => HERE.ok(name, "not installed"),
         Engine::Containerd if injected(root) => {
-            HERE.ok(name, "NRI's hook-injector gives its containers the hook")
+            HERE.ok(name, "NRI's hook-injector gives its containers the hook, if NRI is enabled")
         }
         Engine::Containerd => {
             HERE.degraded(name, nowhere, "devgate install containerd --apply, and restart it")
         }
-        _ => HERE.degraded(name, nowhere, format!("devgate install {name}")),
+        _ => HERE.degraded(name, nowhere, reinstall(engine)),
     }
 }
 
 fn injected(root: &Root) -> bool {
     Engine::Nri.program(root).is_some()
-        && find(root, Engine::Nri).is_ok_and(|search| !search.found.is_empty())
+        && find(root, Engine::Nri, Path::new(CONFIG)).is_ok_and(|search| !search.found.is_empty())
 }
 
+/// One that an engine finds: the worst that is wrong with it.
 fn registered(root: &Root, found: &Found) -> Finding {
-    let Found { engine, file, registration } = found;
-    let name = engine.name();
+    let name = found.engine.name();
+    let registration = &found.registration;
+    let place = format!("registered in {}", found.file.display());
     let binary = registration.binary.display();
-    let place = format!("registered in {}", file.display());
     let flaw = match Binary::new(&registration.binary) {
         Ok(path) => path.flaw(root),
-        Err(error) => return HERE.broken(name, format!("{place}: {error}"), reinstall(*engine)),
+        Err(error) => {
+            return HERE.broken(name, format!("{place}: {error}"), reinstall(found.engine));
+        }
     };
-    match flaw {
-        None => missing_log(root, found).or_else(|| unread(root, found)).unwrap_or_else(|| {
-            HERE.ok(name, format!("{place}: {binary} {}", registration.args.join(" ")))
-        }),
-        Some(flaw) if flaw.is_unsafe_only() => HERE.degraded(
-            name,
-            format!("{place}: {binary}: {flaw}, who can so run programs as root"),
-            format!("chown root and chmod go-w it, or {}", reinstall(*engine)),
-        ),
+    match (&flaw, &found.flaw) {
         // podman passes over a hook that is not there, and starts the container all the same.
-        Some(flaw) => HERE.broken(
+        (Some(flaw), _) if !flaw.is_unsafe_only() => HERE.broken(
             name,
             format!("{place}: {binary}: {flaw}; containers do not start, or start unlimited"),
-            reinstall(*engine),
+            reinstall(found.engine),
         ),
+        (_, Some(flaw)) => HERE.broken(
+            name,
+            format!("{place}: {flaw}; containers do not start, or start unlimited"),
+            reinstall(found.engine),
+        ),
+        (Some(flaw), None) => open_to_others(name, &format!("{place}: {binary}: {flaw}")),
+        (None, None) => missing_log(root, found)
+            .or_else(|| {
+                exposed(root, &found.file)
+                    .map(|flaw| open_to_others(name, &format!("{place}: {flaw}")))
+            })
+            .or_else(|| unread(root, found))
+            .unwrap_or_else(|| {
+                HERE.ok(name, format!("{place}: {binary} {}", registration.args.join(" ")))
+            }),
     }
+}
+
+fn open_to_others(name: &'static str, what: &str) -> Finding {
+    let found = format!("{what}, who can so run programs as root");
+    HERE.degraded(name, found, "chown root and chmod go-w it")
 }
 
 /// The hook makes its log, and no directory for it: it would fail.
 fn missing_log(root: &Root, found: &Found) -> Option<Finding> {
-    let args = &found.registration.args;
-    let log = args.iter().position(|arg| arg == "--log").and_then(|at| args.get(at + 1))?;
-    let dir = Path::new(log).parent()?;
-    let there = root.at(dir).is_ok_and(|dir| dir.is_dir());
-    let broken = || {
-        HERE.broken(
-            found.engine.name(),
-            format!(
-                "registered in {}: there is no directory {} for the log, so no container starts",
-                found.file.display(),
-                dir.display()
-            ),
-            format!("mkdir {}", dir.display()),
-        )
+    let log = found.registration.log()?;
+    let dir = log.parent().unwrap_or(Path::new("/"));
+    let is_dir = |path: &Path| root.at(path).is_ok_and(|at| at.is_dir());
+    let (problem, remedy) = if !is_dir(dir) {
+        (format!("there is no directory {}", dir.display()), format!("mkdir {}", dir.display()))
+    } else if is_dir(log) {
+        (format!("{} is a directory", log.display()), reinstall(found.engine) + " --log FILE")
+    } else {
+        return None;
     };
-    (!there).then(broken)
+    let text = format!(
+        "registered in {}: the log can't be written, so no container starts: {problem}",
+        found.file.display()
+    );
+    Some(HERE.broken(found.engine.name(), text, remedy))
 }
 
 /// containerd reads its configuration and base specs when it starts; the others look each time.
@@ -181,6 +215,8 @@ mod tests {
 
     const PODMAN: (&str, &str) = ("usr/bin/podman", "");
     const FILE: &str = "usr/share/containers/oci/hooks.d/devgate.json";
+    const HOOK: &str = r#"{"version":"1.0.0","hook":{"path":"/usr/bin/devgate",
+        "args":["devgate","hook"]},"when":{"always":true},"stages":["createRuntime"]}"#;
 
     #[test]
     fn a_machine_without_the_hook() {
@@ -191,30 +227,40 @@ mod tests {
         };
         assert_eq!(found(&[]), [nothing]);
         assert_eq!(found(&[PODMAN]), [("podman", Level::Degraded), nothing]);
+        // Nobody reads what is left of an engine that is not there.
+        assert_eq!(found(&[(FILE, HOOK)]), [nothing]);
     }
 
     #[test]
     fn a_binary_that_is_gone_is_broken() {
-        let file = (FILE, r#"{"hook":{"path":"/usr/bin/devgate"}}"#);
-        let [("podman", Level::Broken, podman), ..] = &levels(&[PODMAN, file])[..] else {
-            panic!("{:?}", levels(&[PODMAN, file]))
-        };
+        let found = levels(&[PODMAN, (FILE, HOOK)]);
+        let [("podman", Level::Broken, podman), ..] = &found[..] else { panic!("{found:?}") };
         assert!(podman.contains("/usr/bin/devgate: there is no such file"), "{podman}");
     }
 
     #[test]
-    fn a_file_that_is_not_json_stops_every_container() {
-        let bad = ("usr/share/containers/oci/hooks.d/other.json", "{");
-        let found = levels(&[PODMAN, bad]);
-        assert!(found.iter().any(|(c, l, _)| (*c, *l) == ("podman", Level::Broken)), "{found:?}");
+    fn files_that_engines_stumble_over_are_broken() {
+        for content in ["{", "", "[1]x"] {
+            let bad = ("usr/share/containers/oci/hooks.d/.other.json", content);
+            let found = levels(&[PODMAN, bad]);
+            let told = found.iter().any(|(c, l, _)| (*c, *l) == ("podman", Level::Broken));
+            assert!(told, "{found:?}");
+        }
     }
 
     #[test]
-    fn a_base_spec_that_is_gone_stops_every_pod() {
+    fn a_base_spec_that_is_gone_is_broken() {
         let config = "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.x]\n\
                       base_runtime_spec = '/no/spec'\n";
         let found = levels(&[("usr/bin/containerd", ""), ("etc/containerd/config.toml", config)]);
         let [("containerd", Level::Broken, why), ..] = &found[..] else { panic!("{found:?}") };
-        assert!(why.contains("/no/spec"), "{why}");
+        assert!(why.contains("/no/spec (there is no such file)"), "{why}");
+    }
+
+    #[test]
+    fn the_injector_beside_an_engines_own_registration_is_told() {
+        let all = [Engine::Crio, Engine::Nri];
+        assert!(together(&all).is_some_and(|finding| finding.found.contains("crio")));
+        assert_eq!(together(&[Engine::Podman, Engine::Nri]), None);
     }
 }

@@ -14,10 +14,10 @@ mod privileges;
 mod release;
 mod security;
 
-use std::error::Error;
 use std::fs;
 use std::io;
 
+use crate::hook::chain;
 use crate::install::Root;
 
 /// The remedy where this process had no right to try or to read something.
@@ -143,17 +143,6 @@ fn line(path: &str) -> io::Result<String> {
 
 fn unreadable(path: &str, error: &io::Error) -> String {
     format!("not known: {path} can't be read ({error})")
-}
-
-/// An error with its causes.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ fn unprivileged(setting: &io::Result<String>) -> Finding {
         Ok("0") => HERE.degraded(
             check,
             format!("{}: any user may load programs (of other types)", found("0")),
-            "sysctl -w kernel.unprivileged_bpf_disabled=1, and a file in /etc/sysctl.d",
+            "sysctl -w kernel.unprivileged_bpf_disabled=2, and a file in /etc/sysctl.d",
         ),
         Ok(value) => HERE.ok(check, found(value)),
         Err(error) => HERE.degraded(check, unreadable(UNPRIVILEGED, error), AS_ROOT),

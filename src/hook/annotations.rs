@@ -21,7 +21,10 @@ pub enum AnnotationError {
     #[error("annotation {PREFIX}{DEFAULT_DEVICES}: {0:?} could widen access (only \"none\" can't)")]
     Widens(String),
     /// The log is elsewhere than annotations may have one.
-    #[error("annotation {PREFIX}{LOG}: {value:?} is not a file right in {}", dir.display())]
+    #[error(
+        "annotation {PREFIX}{LOG}: {value:?} is no name of letters, digits and ._- right in {}",
+        dir.display()
+    )]
     Log {
         /// Its value.
         value: String,
@@ -80,8 +83,10 @@ impl Annotated {
     }
 }
 
+/// Letters, digits and `._-`, the first of them no `.`: nothing that a terminal or a shell minds.
 fn is_name(name: &str) -> bool {
-    !(name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']))
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)
 }
 
 #[cfg(test)]
@@ -120,6 +125,9 @@ mod tests {
             ".",
             "..",
             ".hidden",
+            "a b",
+            "a\nb",
+            "-x",
             "a/b",
             "../a",
             "/etc/passwd",

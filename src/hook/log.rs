@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use nix::unistd::geteuid;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -70,22 +72,15 @@ impl Log {
         }
     }
 
-    /// Opens the log `name` right in `dir`, whoever chose the name: no link is followed. The
-    /// directory and the log are made if need be, for their owner alone (0700, 0600).
+    /// Opens the log `name` right in `dir`, whoever chose the name: a file with other names, too,
+    /// or a link, is none. The directory (0700) and the log (0600) are made if need be, for their
+    /// owner alone; the directory has to be the caller's, and nobody else's to write to.
     ///
     /// # Errors
-    /// [`LogError::Open`]; it is not a regular file, say.
+    /// [`LogError::Open`].
     pub fn open_in(dir: &Path, name: &str, format: LogFormat) -> Result<Log, LogError> {
         let path = dir.join(name);
-        let opened = DirBuilder::new().recursive(true).mode(0o700).create(dir).and_then(|()| {
-            let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-            let mut options = File::options();
-            options.append(true).create(true).mode(0o600).custom_flags(flags.bits());
-            let file = options.open(&path)?;
-            let is_log = file.metadata()?.is_file();
-            is_log.then_some(file).ok_or_else(|| io::Error::other("not a regular file"))
-        });
-        match opened {
+        match open_private(dir).and_then(|dir| open_right_in(&dir, name)) {
             Ok(file) => Ok(Log { file, path, format }),
             Err(source) => Err(LogError::Open { path, source }),
         }
@@ -103,6 +98,35 @@ impl Log {
         self.file
             .write_all(line.as_bytes())
             .map_err(|source| LogError::Write { path: self.path.clone(), source })
+    }
+}
+
+/// A directory of the caller's own.
+fn open_private(path: &Path) -> io::Result<File> {
+    if let Some(above) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o755).create(above)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    let dir = File::options().read(true).custom_flags(flags.bits()).open(path)?;
+    let found = dir.metadata()?;
+    match found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0 {
+        true => Ok(dir),
+        false => Err(io::Error::other("others may write to its directory")),
+    }
+}
+
+fn open_right_in(dir: &File, name: &str) -> io::Result<File> {
+    let how = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_CLOEXEC;
+    let flags = how | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = File::from(openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+    let found = file.metadata()?;
+    match found.is_file() && found.nlink() == 1 {
+        true => Ok(file),
+        false => Err(io::Error::other("not a regular file of this one name")),
     }
 }
 
@@ -219,7 +243,7 @@ fn quoted(value: &str) -> String {
 }
 
 /// An error and its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -5,6 +5,7 @@ mod log;
 mod rootless;
 
 pub use annotations::{Annotated, AnnotationError};
+pub(crate) use log::chain;
 pub use log::{Log, LogError, LogFormat, Record};
 pub use rootless::in_user_namespace;
 

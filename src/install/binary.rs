@@ -101,18 +101,12 @@ impl Binary {
 
     /// What is wrong with the directories that lead to it, as far as there are any.
     pub fn place_flaw(&self, root: &Root) -> Option<Flaw> {
-        let at = match root.at(&self.0) {
-            Ok(at) => at,
-            Err(error) => return Some(Flaw::Unknown(error.to_string())),
-        };
-        // Both the way that is named and the one that links lead to. The root itself counts,
-        // what is above a prefix does not.
-        let named = root.path().join(self.0.strip_prefix("/").unwrap_or(&self.0));
-        [at, named]
-            .iter()
-            .flat_map(|way| way.ancestors().skip(1))
-            .filter(|path| path.starts_with(root.path()))
-            .find_map(|path| open_to_others(root, path))
+        place_flaw(root, &self.0)
+    }
+
+    /// Whether both are the same file, by whatever name, below the root.
+    pub fn is_same(&self, root: &Root, other: &Path) -> bool {
+        self.0 == other || root.at(&self.0).is_ok_and(|at| root.at(other).is_ok_and(|o| o == at))
     }
 
     /// Puts this running program there.
@@ -121,8 +115,9 @@ impl Binary {
     /// Something else is there.
     pub fn copy(&self, root: &Root, foreign: Foreign) -> Result<Change, InstallError> {
         let own = PathBuf::from("/proc/self/exe");
-        let content = fs::read(&own).map_err(|source| InstallError::Read { path: own, source })?;
-        Change::write(root, &self.0, content, 0o755, is_devgate, foreign)
+        let content = fs::read(&own)
+            .map_err(|error| InstallError::Read { path: own, source: error.into() })?;
+        Change::own(root, &self.0, (content, 0o755), is_devgate, foreign)
     }
 
     /// Takes it away, if it is devgate.
@@ -139,6 +134,20 @@ const MARK: &[u8] = b"\0devgate: an OCI hook for a container's devices\0";
 
 fn is_devgate(content: &[u8]) -> bool {
     content.windows(MARK.len()).any(|bytes| bytes == MARK)
+}
+
+/// Whether others than root could change the file at that machine's `path`, or what is there in
+/// its place tomorrow.
+pub fn exposed(root: &Root, path: &Path) -> Option<Flaw> {
+    let at = root.at(path).ok()?;
+    open_to_others(root, &at).or_else(|| place_flaw(root, path))
+}
+
+fn place_flaw(root: &Root, path: &Path) -> Option<Flaw> {
+    match root.directories_to(path) {
+        Ok(directories) => directories.iter().find_map(|dir| open_to_others(root, dir)),
+        Err(error) => Some(Flaw::Unknown(error.to_string())),
+    }
 }
 
 const STICKY: u32 = 0o1000;

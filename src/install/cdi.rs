@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use super::hooks_dir::text;
+use super::document;
 use super::plan::{Change, Foreign, Plan};
 use super::registration::Registration;
 use super::{InstallError, Root, registrable};
@@ -43,13 +43,13 @@ impl Cdi {
     ) -> Result<Plan, InstallError> {
         let mut edit = Map::from_iter([("hookName".to_owned(), json!("createRuntime"))]);
         edit.extend(hook.hook());
-        let content = text(&json!({
+        let content = document::json(&json!({
             "cdiVersion": VERSION,
             "kind": CDI_KIND,
             "devices": [{"name": CDI_DEVICE, "containerEdits": {"hooks": [edit]}}],
         }));
         let ours = |content: &[u8]| registered(content).is_some();
-        let change = Change::write(root, &self.file()?, content, 0o644, ours, foreign)?;
+        let change = Change::own(root, &self.file()?, (content, 0o644), ours, foreign)?;
         let note = format!("containers ask for it as device {CDI_KIND}={CDI_DEVICE}");
         Ok(Plan { changes: vec![change], notes: vec![note] })
     }

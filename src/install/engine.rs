@@ -1,11 +1,11 @@
 //! The engines, and where each looks for hooks.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
-use toml_edit::{DocumentMut, Item, Value};
+use toml_edit::{Item, Value};
 
+use super::document::read_toml;
+use super::programs::{find_program, hook_injector, names};
 use super::{InstallError, Root};
 
 /// Something that hooks are registered with.
@@ -35,10 +35,6 @@ struct HooksSetting {
 
 const USR: &str = "/usr/share/containers/oci/hooks.d";
 const ETC: &str = "/etc/containers/oci/hooks.d";
-
-/// Below all of these a machine may have an engine's program.
-const PROGRAM_DIRS: [&str; 7] =
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/bin"];
 
 impl Engine {
     /// Every one.
@@ -147,51 +143,10 @@ impl HooksSetting {
     }
 }
 
-/// A TOML file of the machine; none if it is not there.
-pub(super) fn read_toml(root: &Root, path: &Path) -> Result<Option<DocumentMut>, InstallError> {
-    let Some(bytes) = root.read(path)? else { return Ok(None) };
-    parse_toml(path, &bytes).map(Some)
-}
-
-/// A TOML file's content.
-pub(super) fn parse_toml(path: &Path, bytes: &[u8]) -> Result<DocumentMut, InstallError> {
-    let not_toml = |problem| InstallError::Toml { path: path.to_owned(), problem };
-    let text = std::str::from_utf8(bytes).map_err(|error| not_toml(error.to_string()))?;
-    text.parse().map_err(|error: toml_edit::TomlError| {
-        let start = error.span().map_or(0, |span| span.start);
-        let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
-        not_toml(format!("line {line}: {}", error.message()))
-    })
-}
-
-/// The first program of this name on the machine; on this one PATH counts too.
-pub(super) fn find_program(root: &Root, name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").filter(|_| root.is_here()).unwrap_or_default();
-    let dirs = env::split_paths(&path).chain(PROGRAM_DIRS.map(PathBuf::from));
-    let mut programs = dirs.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name));
-    programs.find(|program| root.at(program).is_ok_and(|at| at.is_file()))
-}
-
-/// The plugin is started by the engine: its file's name is an index and this name.
-fn hook_injector(root: &Root) -> Option<PathBuf> {
-    let dir = Path::new("/opt/nri/plugins");
-    let plugins = names(&root.at(dir).ok()?);
-    let plugin = plugins.iter().find(|name| name.to_string_lossy().ends_with("hook-injector"))?;
-    Some(dir.join(plugin))
-}
-
-/// The names in a directory; none if there is no such directory.
-pub(super) fn names(dir: &Path) -> Vec<std::ffi::OsString> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).filter(|name| is_visible(name)).collect()
-}
-
-fn is_visible(name: &OsStr) -> bool {
-    !name.to_string_lossy().starts_with('.')
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn machine(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
@@ -250,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_found_below_the_root() {
+    fn engines_are_found_by_their_programs() {
         let (_dir, root) =
             machine(&[("usr/bin/crio", ""), ("opt/nri/plugins/10-hook-injector", "")]);
         assert_eq!(Engine::Crio.program(&root), Some("/usr/bin/crio".into()));

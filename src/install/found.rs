@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
-use super::engine::{Engine, names};
+use super::engine::Engine;
+use super::programs::names;
 use super::registration::Registration;
-use super::{CONFIG, InstallError, Root, cdi, containerd, hooks_dir};
+use super::{InstallError, Root, cdi, containerd, hooks_dir};
 
 /// A registration that an engine finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Found {
     pub file: PathBuf,
     /// The hook.
     pub registration: Registration,
+    /// Why it is no hook that the engine runs before a container starts, and can go well.
+    pub flaw: Option<String>,
 }
 
 /// What was found of an engine's registrations.
@@ -27,74 +30,86 @@ pub struct Search {
     pub found: Vec<Found>,
     /// Where was looked.
     pub places: Vec<PathBuf>,
-    /// Files that the engine reads and can't use: they are no JSON, or not there.
-    pub unusable: Vec<PathBuf>,
+    /// Files that the engine reads and can't use, each with what is wrong with it.
+    pub unusable: Vec<(PathBuf, String)>,
 }
 
-/// Looks for registrations of devgate where the engine looks for hooks.
+/// How an engine's files are read.
+struct Format {
+    registered: fn(&[u8]) -> Option<Registration>,
+    flaw: fn(&[u8]) -> Option<String>,
+    /// Whether the engine minds a file that a link names and that is not there.
+    needs_file: bool,
+}
+
+const HOOKS_DIR: Format =
+    Format { registered: hooks_dir::registered, flaw: hooks_dir::flaw, needs_file: false };
+const CDI: Format = Format { registered: cdi::registered, flaw: |_| None, needs_file: false };
+const BASE_SPEC: Format =
+    Format { registered: containerd::registered, flaw: |_| None, needs_file: true };
+
+/// Looks for registrations of devgate where the engine looks for hooks. `config` is containerd's
+/// configuration.
 ///
 /// # Errors
-/// The engine's configuration, or a file that it reads, can't be read.
-pub fn find(root: &Root, engine: Engine) -> Result<Search, InstallError> {
-    match engine {
+/// The engine's configuration can't be read.
+pub fn find(root: &Root, engine: Engine, config: &Path) -> Result<Search, InstallError> {
+    let (format, places, files) = match engine {
         Engine::Podman | Engine::Crio | Engine::Nri => {
             let dirs = engine.hooks_dirs(root)?;
-            in_dirs(root, engine, dirs, hooks_dir::registered)
+            let files = json_files(root, &dirs)?;
+            (HOOKS_DIR, dirs, files)
         }
         Engine::Cdi => {
             let dirs = cdi::dirs().map(Path::to_owned).to_vec();
-            in_dirs(root, engine, dirs, cdi::registered)
+            let files = json_files(root, &dirs)?;
+            (CDI, dirs, files)
         }
-        Engine::Containerd => in_base_specs(root),
+        Engine::Containerd => {
+            (BASE_SPEC, vec![config.to_owned()], containerd::base_specs(root, config)?)
+        }
+    };
+    let mut search = Search { found: Vec::new(), places, unusable: Vec::new() };
+    for file in files {
+        search.look_into(root, engine, file, &format);
     }
+    Ok(search)
 }
 
-type Reader = fn(&[u8]) -> Option<Registration>;
-
-fn in_dirs(
-    root: &Root,
-    engine: Engine,
-    dirs: Vec<PathBuf>,
-    registered: Reader,
-) -> Result<Search, InstallError> {
-    // A file in a later directory masks those of the same name in earlier ones.
+/// A file in a later directory masks those of the same name in earlier ones.
+fn json_files(root: &Root, dirs: &[PathBuf]) -> Result<Vec<PathBuf>, InstallError> {
     let mut files = BTreeMap::new();
-    for dir in &dirs {
+    for dir in dirs {
         let names = names(&root.at(dir)?).into_iter();
         let json = names.filter(|name| Path::new(name).extension().is_some_and(|e| e == "json"));
         files.extend(json.map(|name| (name.clone(), dir.join(name))));
     }
-    let mut search = Search { found: Vec::new(), places: dirs, unusable: Vec::new() };
-    for file in files.into_values() {
-        search.look_into(root, engine, file, registered)?;
-    }
-    Ok(search)
-}
-
-fn in_base_specs(root: &Root) -> Result<Search, InstallError> {
-    let config = PathBuf::from(CONFIG);
-    let specs = containerd::base_specs(root, &config)?;
-    let mut search = Search { found: Vec::new(), places: vec![config], unusable: Vec::new() };
-    for file in specs {
-        search.look_into(root, Engine::Containerd, file, containerd::registered)?;
-    }
-    Ok(search)
+    Ok(files.into_values().collect())
 }
 
 impl Search {
-    fn look_into(
-        &mut self,
-        root: &Root,
-        engine: Engine,
-        file: PathBuf,
-        registered: Reader,
-    ) -> Result<(), InstallError> {
-        let content = root.read(&file)?.unwrap_or_default();
+    fn look_into(&mut self, root: &Root, engine: Engine, file: PathBuf, format: &Format) {
+        let content = match root.read(&file) {
+            Ok(Some(content)) => content,
+            Ok(None) if format.needs_file => {
+                self.unusable.push((file, "there is no such file".to_owned()));
+                return;
+            }
+            Ok(None) => return,
+            Err(InstallError::Read { source, .. }) => {
+                self.unusable.push((file, source.to_string()));
+                return;
+            }
+            Err(error) => {
+                self.unusable.push((file, error.to_string()));
+                return;
+            }
+        };
         if serde_json::from_slice::<IgnoredAny>(&content).is_err() {
-            self.unusable.push(file);
-        } else if let Some(registration) = registered(&content) {
-            self.found.push(Found { engine, file, registration });
+            self.unusable.push((file, "not JSON".to_owned()));
+        } else if let Some(registration) = (format.registered)(&content) {
+            let flaw = (format.flaw)(&content).or_else(|| registration.flaw());
+            self.found.push(Found { engine, file, registration, flaw });
         }
-        Ok(())
     }
 }

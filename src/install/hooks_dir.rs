@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use super::document;
 use super::engine::Engine;
 use super::plan::{Change, Foreign, Plan};
 use super::registration::Registration;
@@ -15,6 +16,9 @@ use super::{InstallError, Root, registrable};
 
 /// The file's name: engines run hooks in the order of these names.
 const FILE: &str = "devgate.json";
+
+const VERSION: &str = "1.0.0";
+const STAGE: &str = "createRuntime";
 
 /// One condition for the hook to be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub enum Condition {
     },
     /// For containers whose first argument matches this regular expression (RE2).
     Command(String),
-    /// For containers with bind mounts from the host.
+    /// For containers with mounts that were asked for. podman counts volumes and tmpfs too.
     BindMounts,
 }
 
@@ -45,6 +49,14 @@ pub enum WhenError {
     /// Conditions are joined by "and", so this can't be meant.
     #[error("always goes with no other condition")]
     AlwaysAnd,
+    /// Not a regular expression: the engine would refuse every container.
+    #[error("{regex:?} is not a regular expression: {problem}")]
+    Regex {
+        /// What was given.
+        regex: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A key can be asked for once.
     #[error("annotation {0:?} is asked for twice")]
     Twice(String),
@@ -58,12 +70,10 @@ impl FromStr for Condition {
         match text.split_once('=') {
             None if text == "always" => Ok(Condition::Always),
             None if text == "bind-mounts" => Ok(Condition::BindMounts),
-            Some(("command", regex)) if !regex.is_empty() => {
-                Ok(Condition::Command(regex.to_owned()))
-            }
-            Some(("annotation", rest)) if !rest.is_empty() => {
+            Some(("command", text)) if !text.is_empty() => Ok(Condition::Command(regex(text)?)),
+            Some(("annotation", rest)) if !rest.is_empty() && !rest.starts_with('=') => {
                 let (key, value) = rest.split_once('=').unwrap_or((rest, ".*"));
-                Ok(Condition::Annotation { key: key.to_owned(), value: value.to_owned() })
+                Ok(Condition::Annotation { key: key.to_owned(), value: regex(value)? })
             }
             _ => Err(unknown()),
         }
@@ -114,6 +124,16 @@ impl When {
     }
 }
 
+/// A regular expression that engines take, too: both syntaxes are RE2's, or nearly so.
+fn regex(text: &str) -> Result<String, WhenError> {
+    match regex_syntax::ast::parse::Parser::new().parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => {
+            Err(WhenError::Regex { regex: text.to_owned(), problem: error.kind().to_string() })
+        }
+    }
+}
+
 /// A regular expression (RE2) for this text and no other.
 fn literally(text: &str) -> String {
     let mut regex = String::from("^");
@@ -148,15 +168,15 @@ impl HooksDir {
         foreign: Foreign,
     ) -> Result<Plan, InstallError> {
         let file = self.file(root)?;
-        let content = text(&json!({
-            "version": "1.0.0",
+        let content = document::json(&json!({
+            "version": VERSION,
             "hook": hook.hook(),
             "when": when,
-            "stages": ["createRuntime"],
+            "stages": [STAGE],
         }));
         let ours = |content: &[u8]| registered(content).is_some();
-        let change = Change::write(root, &file, content, 0o644, ours, foreign)?;
-        Ok(Plan { changes: vec![change], notes: self.notes(root, &file)? })
+        let change = Change::own(root, &file, (content, 0o644), ours, foreign)?;
+        Ok(Plan { changes: vec![change], notes: self.notes(root, &file) })
     }
 
     /// Removes the file from every directory that the engine reads, if it names one of `which`.
@@ -177,7 +197,7 @@ impl HooksDir {
         for file in dirs.iter().map(|dir| dir.join(FILE)) {
             if let Some(change) = Change::remove(root, &file, ours)? {
                 plan.changes.push(change);
-                plan.notes.extend(self.notes(root, &file)?);
+                plan.notes.extend(self.notes(root, &file));
             }
         }
         Ok(plan)
@@ -193,16 +213,17 @@ impl HooksDir {
     }
 
     /// One file is read by all that look there: that can't be chosen, but must be known.
-    fn notes(&self, root: &Root, file: &Path) -> Result<Vec<String>, InstallError> {
+    fn notes(&self, root: &Root, file: &Path) -> Vec<String> {
         let dir = file.parent().unwrap_or(Path::new("/"));
-        let mut readers = Vec::new();
-        for engine in Engine::ALL.into_iter().filter(|engine| *engine != self.engine) {
-            if engine.hooks_dirs(root)?.iter().any(|read| read == dir) {
-                readers.push(engine.name());
-            }
-        }
+        // What is wrong with another engine's configuration is no matter of this one.
+        let reads = |engine: &Engine| {
+            *engine != self.engine
+                && engine.program(root).is_some()
+                && engine.hooks_dirs(root).is_ok_and(|dirs| dirs.iter().any(|read| read == dir))
+        };
+        let readers: Vec<&str> = Engine::ALL.into_iter().filter(reads).map(Engine::name).collect();
         let shared = format!("{} is read by {} too", dir.display(), readers.join(" and "));
-        Ok(if readers.is_empty() { Vec::new() } else { vec![shared] })
+        if readers.is_empty() { Vec::new() } else { vec![shared] }
     }
 }
 
@@ -212,9 +233,22 @@ pub fn registered(content: &[u8]) -> Option<Registration> {
     Registration::of(file.get("hook")?.as_object()?)
 }
 
-/// JSON as a file has it.
-pub fn text(value: &Value) -> Vec<u8> {
-    format!("{value:#}\n").into_bytes()
+/// Why a hooks file that has a registration is none that the engine runs before a container
+/// starts.
+pub fn flaw(content: &[u8]) -> Option<String> {
+    let file: Value = serde_json::from_slice(content).ok()?;
+    let stages = file["stages"].as_array();
+    let has_stage = stages.is_some_and(|stages| stages.contains(&json!(STAGE)));
+    let conditions = file["when"].as_object();
+    let can_match =
+        conditions.is_some_and(|when| when.values().any(|value| *value != json!(false)));
+    [
+        (file["version"] == VERSION, format!("its version is not {VERSION:?}")),
+        (has_stage, format!("its stages have no {STAGE:?}")),
+        (can_match, "its \"when\" has nothing to match".to_owned()),
+    ]
+    .into_iter()
+    .find_map(|(right, flaw)| (!right).then_some(flaw))
 }
 
 #[cfg(test)]
@@ -247,8 +281,11 @@ mod tests {
 
     #[test]
     fn what_is_no_condition_is_told() {
-        for text in ["", "never", "command=", "annotation=", "always=true"] {
+        for text in ["", "never", "command=", "annotation=", "annotation==x", "always=true"] {
             assert_eq!(when(&[text]), Err(WhenError::Unknown(text.to_owned())));
+        }
+        for text in ["command=(", "annotation=a=*", r"command=(?=x)", r"command=(.)\1"] {
+            assert!(matches!(when(&[text]), Err(WhenError::Regex { .. })), "{text}");
         }
         assert_eq!(when(&["always", "bind-mounts"]), Err(WhenError::AlwaysAnd));
         let twice = when(&["annotation=a", "annotation=a=b"]);

@@ -7,10 +7,12 @@ mod binary;
 mod cdi;
 mod containerd;
 mod diff;
+mod document;
 mod engine;
 mod found;
 mod hooks_dir;
 mod plan;
+mod programs;
 mod registration;
 mod root;
 
@@ -19,14 +21,18 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub use binary::{Binary, Flaw};
+use crate::files::ReadError;
+
+pub use binary::{Binary, Flaw, exposed};
 pub use cdi::{CDI_DEVICE, CDI_KIND, Cdi};
-pub use containerd::{Apply, CONFIG, Containerd, SpecSource};
+pub use containerd::{
+    Apply, CONFIG, Containerd, RUNC, SpecSource, warnings as containerd_warnings,
+};
 pub use engine::Engine;
 pub use found::{Found, Search, find};
 pub use hooks_dir::{Condition, HooksDir, When, WhenError};
 pub use plan::{Change, Foreign, Plan, Step};
-pub use registration::Registration;
+pub use registration::{OPTIONS, Registration};
 pub use root::Root;
 
 /// A path as a registration can have it: engines read it from JSON, and from anywhere.
@@ -39,7 +45,7 @@ pub fn registrable<'p>(what: &'static str, path: &'p Path) -> Result<&'p str, In
 }
 
 /// Why the hook can't be registered, or not taken out again. Nothing was changed, unless it is
-/// [`InstallError::Write`].
+/// [`InstallError::Write`] or [`InstallError::Changed`].
 #[derive(Debug, Error)]
 pub enum InstallError {
     /// A file can't be read.
@@ -48,7 +54,13 @@ pub enum InstallError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: ReadError,
+    },
+    /// A file was changed by somebody else in the meantime.
+    #[error("{} was changed meanwhile", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
     },
     /// A file can't be written or removed. Those before it in the plan are done.
     #[error("{} can't be written", path.display())]
@@ -111,12 +123,20 @@ pub enum InstallError {
     ConfigVersion {
         /// The file.
         path: PathBuf,
-        /// Its version; 1 where none is named.
-        version: i64,
+        /// Its version, as it is written.
+        version: String,
+    },
+    /// A runtime that the config.toml does not have.
+    #[error("{}: there is no runtime {handler} with a runtime_type", path.display())]
+    NoRuntime {
+        /// The config.toml.
+        path: PathBuf,
+        /// The runtime.
+        handler: String,
     },
     /// The runtime has a base spec already.
     #[error(
-        "{}: runtime {handler} has the base_runtime_spec {spec} already; `--spec {spec} --force` \
+        "{}: runtime {handler} has the base_runtime_spec {spec} already; --spec FILE --force \
          puts one with the hook added in its place",
         path.display()
     )]

@@ -1,12 +1,14 @@
 //! What an installer would do to files, and doing it.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{getegid, geteuid};
 use tempfile::NamedTempFile;
 
+use super::root::read;
 use super::{InstallError, Root};
 
 /// What becomes of a file that is not devgate's.
@@ -31,38 +33,74 @@ pub enum Step {
     Remove,
 }
 
+/// Most bytes of a file that is replaced: devgate itself, with all its symbols.
+const LIMIT: u64 = 1 << 30;
+
+#[derive(Clone, Debug)]
+enum After {
+    /// devgate's own, with this mode and nobody else's.
+    Own {
+        content: Vec<u8>,
+        mode: u32,
+    },
+    /// Somebody's file with other content; if it is made, with this mode.
+    Edited {
+        content: Vec<u8>,
+        mode: u32,
+    },
+    Gone,
+}
+
 /// One file's change.
 #[derive(Clone, Debug)]
 pub struct Change {
     path: PathBuf,
+    /// Where the content is: for a link at `path`, behind it.
+    content: PathBuf,
     before: Option<Vec<u8>>,
-    after: Option<Vec<u8>>,
-    mode: u32,
+    after: After,
 }
 
 impl Change {
-    /// The file at that machine's `path` gets this content; a new one gets this mode too.
+    /// devgate's own file at that machine's `path`. A link there gives way to it.
     ///
     /// # Errors
-    /// It is there, and is not `ours`.
-    pub fn write(
+    /// Something is there that is not `ours`.
+    pub fn own(
         root: &Root,
         path: &Path,
-        content: Vec<u8>,
-        mode: u32,
+        (content, mode): (Vec<u8>, u32),
         ours: impl Fn(&[u8]) -> bool,
         foreign: Foreign,
     ) -> Result<Change, InstallError> {
-        let before = root.read(path)?;
-        let path = root.at(path)?;
+        let (content_at, path) = (root.at(path)?, root.place(path)?);
+        let before = read(&content_at, LIMIT)?;
         let is_foreign = before.as_ref().is_some_and(|before| *before != content && !ours(before));
         if is_foreign && foreign == Foreign::Refuse {
             return Err(InstallError::Foreign { path });
         }
-        Ok(Change { path, before, after: Some(content), mode })
+        Ok(Change { path, content: content_at, before, after: After::Own { content, mode } })
     }
 
-    /// The file at that machine's `path` is removed, if it is there and `ours`.
+    /// Somebody's file at that machine's `path`, where links lead, gets this content and keeps
+    /// its owner and mode; if there is none it is made with `mode`.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn edit(
+        root: &Root,
+        path: &Path,
+        content: Vec<u8>,
+        mode: u32,
+    ) -> Result<Change, InstallError> {
+        let before = root.read(path)?;
+        let path = root.at(path)?;
+        let after = After::Edited { content, mode };
+        Ok(Change { content: path.clone(), path, before, after })
+    }
+
+    /// The file at that machine's `path` is removed, if it is there and `ours`; of a link there,
+    /// the link.
     ///
     /// # Errors
     /// It can't be read.
@@ -71,9 +109,10 @@ impl Change {
         path: &Path,
         ours: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Change>, InstallError> {
-        let before = root.read(path)?.filter(|before| ours(before));
-        let path = root.at(path)?;
-        Ok(before.map(|before| Change { path, before: Some(before), after: None, mode: 0 }))
+        let (content, path) = (root.at(path)?, root.place(path)?);
+        let before = read(&content, LIMIT)?.filter(|before| ours(before));
+        let change = |before| Change { path, content, before: Some(before), after: After::Gone };
+        Ok(before.map(change))
     }
 
     /// The file, here.
@@ -88,43 +127,85 @@ impl Change {
 
     /// What it is to hold; none if it is to go.
     pub fn after(&self) -> Option<&[u8]> {
-        self.after.as_deref()
+        match &self.after {
+            After::Own { content, .. } | After::Edited { content, .. } => Some(content),
+            After::Gone => None,
+        }
     }
 
     /// What becomes of it.
     pub fn step(&self) -> Step {
-        match (&self.before, &self.after) {
-            (before, after) if before == after => Step::Unchanged,
-            (None, _) => Step::Create,
-            (_, Some(_)) => Step::Replace,
+        match (self.before(), self.after()) {
             (_, None) => Step::Remove,
+            (None, _) => Step::Create,
+            (before, after) if before == after && self.is_kept_right() => Step::Unchanged,
+            _ => Step::Replace,
         }
     }
 
-    fn apply(&self) -> io::Result<()> {
-        match (self.step(), &self.after) {
-            (Step::Unchanged, _) => Ok(()),
-            (_, Some(content)) => self.replace(content),
-            (_, None) => fs::remove_file(&self.path),
-        }
+    /// Whether mode and owner are as they should be, of a file that is there.
+    fn is_kept_right(&self) -> bool {
+        let After::Own { mode, .. } = self.after else { return true };
+        fs::symlink_metadata(&self.path).is_ok_and(|found| {
+            found.is_file() && found.mode() & 0o7777 == mode && found.uid() == geteuid().as_raw()
+        })
     }
 
-    /// A reader sees the old file or the new one, and after a power cut too.
-    fn replace(&self, content: &[u8]) -> io::Result<()> {
+    fn apply(&self) -> Result<(), InstallError> {
+        if self.step() == Step::Unchanged {
+            return Ok(());
+        }
+        // Somebody else may have been at it since.
+        if read(&self.content, LIMIT)? != self.before {
+            return Err(InstallError::Changed { path: self.path.clone() });
+        }
         let dir = self.path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(dir)?;
-        let mut file = NamedTempFile::new_in(dir)?;
-        file.write_all(content)?;
-        let mut mode = self.mode;
-        if let Some(was) = self.before.as_ref().and_then(|_| fs::metadata(&self.path).ok()) {
-            mode = was.mode();
-            fchown(file.as_file(), Some(was.uid()), Some(was.gid()))?;
-        }
-        file.as_file().set_permissions(Permissions::from_mode(mode))?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path)?;
-        fs::File::open(dir)?.sync_all()
+        let done = match &self.after {
+            After::Gone => fs::remove_file(&self.path),
+            After::Own { content, mode } => {
+                replace(dir, &self.path, content, |file| set_mode(file, *mode))
+            }
+            After::Edited { content, mode } => {
+                replace(dir, &self.path, content, |file| keep(file, &self.path, *mode))
+            }
+        };
+        let done = done.and_then(|()| File::open(dir)?.sync_all());
+        done.map_err(|source| InstallError::Write { path: self.path.clone(), source })
     }
+}
+
+/// A reader sees the old file or the new one, and after a power cut too.
+fn replace(
+    dir: &Path,
+    path: &Path,
+    content: &[u8],
+    prepare: impl Fn(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
+    let mut file = NamedTempFile::new_in(dir)?;
+    file.write_all(content)?;
+    prepare(file.as_file())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+/// Owner and mode of the file that is there, or this mode.
+fn keep(file: &File, path: &Path, mode: u32) -> io::Result<()> {
+    let found = match fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return set_mode(file, mode),
+        Err(error) => return Err(error),
+    };
+    // Without CAP_CHOWN not even to give it to oneself.
+    if (found.uid(), found.gid()) != (geteuid().as_raw(), getegid().as_raw()) {
+        fchown(file, Some(found.uid()), Some(found.gid()))?;
+    }
+    set_mode(file, found.mode())
 }
 
 /// The files that change, in order, and what the operator has to know or do besides.
@@ -153,12 +234,13 @@ impl Plan {
     /// Does it, and tells of each file when it is done.
     ///
     /// # Errors
-    /// [`InstallError::Write`]: what comes before that file in the plan is done.
-    pub fn apply(&self, mut done: impl FnMut(&Change)) -> Result<(), InstallError> {
+    /// [`InstallError::Write`] and [`InstallError::Changed`]: what comes before that file in the
+    /// plan is done.
+    pub fn apply(&self, mut done: impl FnMut(&Change, Step)) -> Result<(), InstallError> {
         for change in &self.changes {
-            let failed = |source| InstallError::Write { path: change.path.clone(), source };
-            change.apply().map_err(failed)?;
-            done(change);
+            let step = change.step();
+            change.apply()?;
+            done(change, step);
         }
         Ok(())
     }

@@ -7,6 +7,12 @@ use serde_json::{Map, Value, json};
 /// The program's name, and the first of its arguments.
 const NAME: &str = "devgate";
 
+const COMMAND: &str = "hook";
+
+/// The hook's options, which all have a value.
+pub const OPTIONS: [&str; 6] =
+    ["--default-devices", "--stale", "--rootless", "--log", "--log-dir", "--log-format"];
+
 /// A hook: what to run, and with which arguments (runtime-spec, "POSIX-platform Hooks").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
@@ -19,7 +25,7 @@ pub struct Registration {
 impl Registration {
     /// `devgate hook` with these options.
     pub fn new(binary: &Path, options: impl IntoIterator<Item = String>) -> Registration {
-        let args = [NAME.to_owned(), "hook".to_owned()].into_iter().chain(options).collect();
+        let args = [NAME, COMMAND].map(str::to_owned).into_iter().chain(options).collect();
         Registration { binary: binary.to_owned(), args }
     }
 
@@ -40,6 +46,40 @@ impl Registration {
         registration.is_devgates().then_some(registration)
     }
 
+    /// The log that it names.
+    pub fn log(&self) -> Option<&Path> {
+        let mut args = self.args.iter();
+        let mut log = None;
+        while let Some(arg) = args.next() {
+            log = match arg.strip_prefix("--log") {
+                Some("") => args.next().map(String::as_str),
+                Some(value) if value.starts_with('=') => Some(&value[1..]),
+                _ => log,
+            };
+        }
+        log.map(Path::new)
+    }
+
+    /// What is wrong with the arguments: with these devgate is no hook, and fails.
+    pub fn flaw(&self) -> Option<String> {
+        let mut args = self.args.iter().skip(1);
+        if args.next().is_none_or(|command| command != COMMAND) {
+            return Some(format!("its second argument is not {COMMAND:?}"));
+        }
+        while let Some(arg) = args.next() {
+            let (name, value) = arg
+                .split_once('=')
+                .map_or((arg.as_str(), None), |(name, value)| (name, Some(value)));
+            if !OPTIONS.contains(&name) {
+                return Some(format!("the hook has no option {arg:?}"));
+            }
+            if value.or_else(|| args.next().map(String::as_str)).is_none() {
+                return Some(format!("{arg} has no value"));
+            }
+        }
+        None
+    }
+
     fn is_devgates(&self) -> bool {
         self.binary.file_name().is_some_and(|name| name == NAME)
             || self.args.first().is_some_and(|name| name == NAME)
@@ -49,6 +89,34 @@ impl Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn with(args: &[&str]) -> Registration {
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Registration { binary: "/usr/bin/devgate".into(), args }
+    }
+
+    #[test]
+    fn the_log_is_found_however_it_is_written() {
+        for args in [&["devgate", "hook", "--log", "/l"][..], &["x", "hook", "--log=/l"]] {
+            assert_eq!(with(args).log(), Some(Path::new("/l")));
+        }
+        assert_eq!(with(&["devgate", "hook", "--log-dir", "/l"]).log(), None);
+    }
+
+    #[test]
+    fn arguments_that_are_no_hooks_are_told() {
+        let flaw = |args: &[&str]| with(args).flaw();
+        assert_eq!(flaw(&["devgate", "hook", "--log", "/l", "--stale=own"]), None);
+        for args in [
+            &[][..],
+            &["devgate"],
+            &["devgate", "inspect"],
+            &["devgate", "hook", "--logs", "/l"],
+            &["devgate", "hook", "--log"],
+        ] {
+            assert!(flaw(args).is_some(), "{args:?}");
+        }
+    }
 
     #[test]
     fn a_hook_is_told_by_its_name() {

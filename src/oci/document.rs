@@ -1,13 +1,12 @@
 //! Documents, where they come from, and what can be wrong with them.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
 use thiserror::Error;
+
+use crate::files::{self, ReadError};
 
 /// Most bytes of one document. A config.json of 100,000 rules has about 8 MiB.
 pub(super) const LIMIT: u64 = 16 << 20;
@@ -88,26 +87,25 @@ pub enum OciError {
 
 /// All of a reader's bytes, or an error if there are too many.
 pub(super) fn read_bounded(reader: impl Read, document: &Document) -> Result<Vec<u8>, OciError> {
-    // Most documents fit; larger ones grow from here.
-    let mut bytes = Vec::with_capacity(1 << 14);
-    let read = reader.take(LIMIT + 1).read_to_end(&mut bytes);
-    match read {
-        Err(source) => Err(OciError::Read { document: document.clone(), source }),
-        Ok(length) if length as u64 > LIMIT => {
-            Err(OciError::TooLong { document: document.clone() })
-        }
-        Ok(_) => Ok(bytes),
-    }
+    files::read_bounded(reader, LIMIT).map_err(|error| document.unread(error))
 }
 
 /// All of a regular file's bytes: a FIFO, say, would let a hook wait for ever.
 pub(super) fn read_regular_file(path: &Path) -> Result<(Vec<u8>, Document), OciError> {
     let document = Document::File(path.to_owned());
-    let opened = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-    let regular = opened.and_then(|file| Ok((file.metadata()?.is_file(), file)));
-    match regular {
-        Err(source) => Err(OciError::Read { document, source }),
-        Ok((false, _)) => Err(OciError::NotAFile { document }),
-        Ok((true, file)) => Ok((read_bounded(file, &document)?, document)),
+    match files::read_regular(path, LIMIT) {
+        Ok(bytes) => Ok((bytes, document)),
+        Err(error) => Err(document.unread(error)),
+    }
+}
+
+impl Document {
+    fn unread(&self, error: ReadError) -> OciError {
+        let document = self.clone();
+        match error {
+            ReadError::Io(source) => OciError::Read { document, source },
+            ReadError::NotAFile => OciError::NotAFile { document },
+            ReadError::TooLong { .. } => OciError::TooLong { document },
+        }
     }
 }

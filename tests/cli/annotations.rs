@@ -1,7 +1,7 @@
 //! What a container may ask for by annotations: to be limited further, or to be observed.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -100,20 +100,31 @@ fn a_log_elsewhere_stops_the_container() {
     let victim = stage.path("victim");
     fs::write(&victim, "as it was").expect("a file can be written");
     fs::create_dir_all(stage.path("logs/folder")).expect("a folder can be made");
+    let private = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(stage.path("logs"), private).expect("its mode can be set");
     symlink(&victim, stage.path("logs/link")).expect("a link can be made");
+    fs::hard_link(&victim, stage.path("logs/hard")).expect("a link can be made");
     for value in [victim.as_str(), "../victim", "folder/x", "", ".."] {
         let run = stage.hook(&[], &json!({"io.devgate.log": value}));
-        let why = format!("{value:?} is not a file right in {}", stage.path("logs"));
+        let why = format!(
+            "{value:?} is no name of letters, digits and ._- right in {}",
+            stage.path("logs")
+        );
         assert_eq!(run.failure(), format!("annotation io.devgate.log: {why}"));
     }
     for (name, why) in [
         ("link", "Too many levels of symbolic links (os error 40)"),
         ("folder", "Is a directory (os error 21)"),
+        ("hard", "not a regular file of this one name"),
     ] {
         let run = stage.hook(&[], &json!({"io.devgate.log": name}));
         let log = stage.path(&format!("logs/{name}"));
         assert_eq!(run.failure(), format!("log {log} can't be opened: {why}"));
     }
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(stage.path("logs"), open).expect("its mode can be set");
+    let run = stage.hook(&[], &json!({"io.devgate.log": "new"}));
+    assert!(run.failure().ends_with(": others may write to its directory"), "{run:?}");
     assert_eq!(stage.cgroup.ids(), []);
     assert_eq!(fs::read_to_string(victim).expect("it is there"), "as it was");
 }

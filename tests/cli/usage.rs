@@ -88,3 +88,18 @@ fn sample() -> String {
     let path = super::common::files::sample("podman4-plain", "config.json");
     path.to_str().expect("a path of text").to_owned()
 }
+
+/// `doctor` tells by them whether a registration's arguments are a hook's.
+#[test]
+fn the_hooks_options_are_those_that_are_registered() {
+    let help = devgate(&["hook", "--help"], "");
+    let words = help.success().split_whitespace();
+    let own = words.filter(|word| word.starts_with("--") && word.len() > 2);
+    let mut own: Vec<&str> = own.collect();
+    own.sort_unstable();
+    own.dedup();
+    own.retain(|option| !matches!(*option, "--dry-run" | "--help"));
+    let mut registered = devgate::install::OPTIONS;
+    registered.sort_unstable();
+    assert_eq!(own, registered);
+}

@@ -82,7 +82,7 @@ fn what_stops_containers_is_broken() {
     assert_eq!(machine.trouble().0, 0);
     machine.write("usr/share/containers/oci/hooks.d/a.json", "{", 0o644);
     let (code, lines) = machine.trouble();
-    assert!(code == 1 && lines[0].contains("a.json is not JSON"), "{lines:?}");
+    assert!(code == 1 && lines[0].contains("a.json: not JSON"), "{lines:?}");
 }
 
 #[test]
@@ -132,6 +132,7 @@ fn a_containerd_that_runs_since_before_is_told() {
     let text = "containerd runs since before /etc/containerd/config.toml was written; systemctl";
     assert!(code == 4 && lines[0].contains(text), "{lines:?}");
     drop(before);
+    sleep(Duration::from_millis(50));
     let _after = Daemon::start(&machine);
     assert_eq!(machine.trouble(), (0, Vec::new()));
 }
@@ -150,7 +151,7 @@ impl Daemon {
         let stdout = child.stdout.as_mut().expect("a pipe");
         stdout.read_exact(&mut line).expect("it runs");
         // Its start is told in hundredths of a second.
-        sleep(Duration::from_millis(20));
+        sleep(Duration::from_millis(50));
         Daemon(child)
     }
 }

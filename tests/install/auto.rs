@@ -25,13 +25,17 @@ fn engines_are_found_by_their_programs() {
     assert_eq!(machine.files().len(), 3);
 }
 
-/// A file that two engines read is written once.
+/// One that can't be done stops no other, and is a failure in the end.
 #[test]
-fn nri_counts_by_its_plugin() {
+fn engines_do_not_stop_each_other() {
     let machine = Machine::new();
-    machine.write("/usr/bin/crio", "", 0o755);
-    machine.write("/opt/nri/plugins/10-hook-injector", "", 0o755);
+    for program in ["podman", "crio"] {
+        machine.write(&format!("/usr/bin/{program}"), "", 0o755);
+    }
+    machine.write("/etc/containers/containers.conf", "[engine]\nhooks_dir = []\n", 0o644);
     let run = machine.install(&["auto"]);
-    assert_eq!(run.success().matches("created ").count(), 1, "{run:?}");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert_eq!(run.complaint(), "podman: podman's configuration turns hooks off (hooks_dir = [])");
     assert!(machine.has(ETC));
+    machine.install(&["auto", "--among", "crio,containerd"]).success();
 }

@@ -87,3 +87,48 @@ fn this_program_is_registered_if_none_is_named() {
     let own = fs::canonicalize(env!("CARGO_BIN_EXE_devgate")).expect("it is there");
     assert!(run.text().contains(&format!("{:?}", own)), "{run:?}");
 }
+
+/// By whatever name a registration calls it.
+#[test]
+fn a_link_to_it_is_the_same_program() {
+    let machine = Machine::bare();
+    machine.install(&["crio", "--copy-binary"]).success();
+    let link = machine.at("/usr/local/bin/devgate");
+    fs::create_dir_all(link.parent().expect("a folder")).expect("a folder can be made");
+    std::os::unix::fs::symlink(BINARY, link).expect("a link can be made");
+    let other = ["--binary", "/usr/local/bin/devgate", "--prefix", machine.prefix()];
+    devgate(&[&["install", "cdi"], &other[..]].concat(), "").success();
+    let only = ["--binary", BINARY, "--remove-binary"];
+    let run = machine.uninstall(&[&CRIO[..], &only].concat());
+    assert!(run.success().contains("stays: /etc/cdi/devgate.io-policy.json names it"), "{run:?}");
+    machine.uninstall(&[&["auto"], &only[..]].concat()).success();
+    assert!(!machine.has("/etc/cdi/devgate.io-policy.json") && !machine.has(BINARY));
+}
+
+/// A copy of earlier is mended, whoever's it was.
+#[test]
+fn a_copy_is_roots_and_can_be_run() {
+    let machine = Machine::bare();
+    machine.install(&["crio", "--copy-binary"]).success();
+    fs::set_permissions(machine.at(BINARY), Permissions::from_mode(0o666)).expect("a mode");
+    let run = machine.install(&["crio", "--copy-binary"]);
+    assert!(run.success().starts_with("replaced "), "{run:?}");
+    let mode = fs::metadata(machine.at(BINARY)).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o7777, 0o755);
+}
+
+/// Each directory on the way counts, and those behind its links.
+#[test]
+fn directories_behind_links_are_looked_at() {
+    let machine = Machine::new();
+    machine.write("/b/devgate", "", 0o755);
+    fs::create_dir(machine.at("/a")).expect("a folder can be made");
+    std::os::unix::fs::symlink("/b/devgate", machine.at("/a/devgate")).expect("a link");
+    fs::remove_file(machine.at(BINARY)).expect("it is there");
+    std::os::unix::fs::symlink("/a/devgate", machine.at(BINARY)).expect("a link");
+    machine.install(&CRIO).success();
+    fs::set_permissions(machine.at("/a"), Permissions::from_mode(0o777)).expect("a mode");
+    let run = machine.install(&CRIO);
+    let why = "binary /usr/bin/devgate: /a can be changed by others (mode 0777)";
+    assert_eq!(run.failure(), why);
+}

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::common::engine::find;
 use super::common::require;
-use super::machine::Machine;
+use super::machine::{BINARY, Machine};
 
 const SPEC: &str = "/etc/containerd/devgate-base.json";
 const CONFIG: &str = "/etc/containerd/config.toml";
@@ -121,10 +121,11 @@ fn the_spec_stays_while_config_toml_names_it() {
 
 #[test]
 fn a_base_spec_of_somebody_else_stays_unless_forced() {
-    let config = format!("version = 3\n{V3}\nbase_runtime_spec = '/theirs.json'\n");
+    let config =
+        format!("version = 3\n{V3}\nruntime_type = 'x'\nbase_runtime_spec = '/theirs.json'\n");
     let node = Node::with_config(&config);
     let run = node.install(&["--apply"]);
-    let why = "runtime runc has the base_runtime_spec /theirs.json already";
+    let why = "runtime runc has the base_runtime_spec '/theirs.json' already";
     assert!(run.failure().contains(why), "{run:?}");
     assert!(!node.machine.has(SPEC) && node.machine.read(CONFIG) == config);
     node.install(&["--apply", "--force"]).success();
@@ -133,10 +134,64 @@ fn a_base_spec_of_somebody_else_stays_unless_forced() {
     assert_eq!(node.machine.read(CONFIG), config);
 }
 
+/// Its line ends too, and comments at its end stay at the top level.
+#[test]
+fn the_files_style_stays() {
+    for config in [
+        "\u{feff}version = 2\r\n# oom_score = 0\r\n",
+        "version = 3\n[grpc]\n  uid = 0\n\n# [debug]\n#   level = 'debug'\n",
+    ] {
+        let node = Node::with_config(config);
+        node.install(&["--apply"]).success();
+        let edited = node.machine.read(CONFIG);
+        assert!(edited.starts_with(config), "{edited}");
+        assert_eq!(edited.contains('\r'), config.contains('\r'));
+        assert_eq!(edited.matches('\n').count(), edited.lines().count());
+        node.machine.uninstall(&["containerd", "--apply"]).success();
+        assert_eq!(node.machine.read(CONFIG), config);
+    }
+}
+
+/// What the operator changed in it, say.
+#[test]
+fn a_base_spec_that_is_there_is_kept() {
+    let node = Node::with_config("version = 3\n");
+    node.install(&["--apply"]).success();
+    let mut spec = node.machine.json(SPEC);
+    spec["linux"]["mine"] = json!(true);
+    node.machine.write(SPEC, &spec.to_string(), 0o644);
+    node.machine.install(&["containerd", "--apply", "--log", "/l"]).success();
+    let spec = node.machine.json(SPEC);
+    assert_eq!(spec["linux"]["mine"], true);
+    let hook = &spec["hooks"]["createRuntime"];
+    assert_eq!(hook, &json!([{"path": BINARY, "args": ["devgate", "hook", "--log", "/l"]}]));
+}
+
+#[test]
+fn what_is_half_removed_can_be_removed() {
+    let node = Node::with_config("version = 3\n");
+    let before = node.machine.files();
+    node.install(&["--apply"]).success();
+    fs::remove_file(node.machine.at(SPEC)).expect("it is there");
+    node.machine.uninstall(&["containerd", "--apply"]).success();
+    assert_eq!(node.machine.files(), before);
+}
+
+#[test]
+fn what_may_undo_it_is_said() {
+    let config = "version = 2\nimports = ['/etc/x/*.toml']\ndisabled_plugins = ['cri']\n";
+    let node = Node::with_config(config);
+    let run = node.install(&["--apply"]);
+    for text in ["warning: disabled_plugins turns CRI off", "warning: it imports /etc/x/*.toml"] {
+        assert!(run.success().contains(text), "{run:?}");
+    }
+}
+
 #[test]
 fn what_can_t_be_done_leaves_all_as_it_was() {
     for (config, why) in [
-        ("", "version 1 is not supported, only 2 and 3"),
+        ("", "version 1 (none is named) is not supported, only 2 and 3"),
+        ("version = '2'\n", "version '2' is not supported, only 2 and 3"),
         ("version = 2\n[plugins]\n\"io.containerd.grpc.v1.cri\" = 1\n", "is not a table"),
         ("version = \n", "is not TOML: line 1: "),
     ] {
@@ -154,20 +209,23 @@ fn what_can_t_be_done_leaves_all_as_it_was() {
 
 #[test]
 fn other_runtimes_can_be_named() {
-    let node = Node::with_config("version = 3\n");
+    let crun = V3.replace("runtimes.runc", "runtimes.crun");
+    let own = V3.replace("runtimes.runc", "runtimes.\"my.own\"");
+    let kind = "runtime_type = 'x'";
+    let node = Node::with_config(&format!("version = 3\n{crun}\n{kind}\n{own}\n{kind}\n"));
     let before = node.machine.files();
     let run = node.install(&["--handler", "my.own"]);
-    let table = V3.replace("runtimes.runc", "runtimes.\"my.own\"");
-    assert!(run.success().contains(&table), "{run:?}");
+    assert!(run.success().contains(&format!("{own}\nbase_runtime_spec")), "{run:?}");
     node.machine.uninstall(&["containerd"]).success();
     for handler in ["crun", "my.own"] {
         node.install(&["--apply", "--handler", handler]).success();
     }
-    let config = node.machine.read(CONFIG);
-    assert!(config.contains(&V3.replace("runtimes.runc", "runtimes.crun")), "{config}");
-    assert!(config.contains(&table), "{config}");
-    assert_eq!(node.machine.read(BACKUP), "version = 3\n");
+    assert_eq!(node.machine.read(CONFIG).matches(SPEC).count(), 2);
     node.machine.uninstall(&["containerd", "--apply"]).success();
+    assert_eq!(node.machine.files(), before);
+    // What runtime it would be can't be told.
+    let run = node.install(&["--apply", "--handler", "kata"]);
+    assert!(run.failure().ends_with("there is no runtime kata with a runtime_type"), "{run:?}");
     assert_eq!(node.machine.files(), before);
 }
 

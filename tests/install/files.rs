@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
+use nix::unistd::geteuid;
+
 use super::common::command::{command, run};
 use super::machine::Machine;
 
@@ -102,8 +104,9 @@ fn a_file_that_is_not_ours_stays_unless_forced() {
         }
         machine.install(&[&args(engine, &spec)[..], &["--force"]].concat()).success();
         assert!(machine.read(file).contains("/usr/bin/devgate"));
-        // A file that is replaced keeps its mode.
-        assert_eq!(machine.at(file).metadata().expect("it is there").mode() & 0o7777, 0o600);
+        // It is devgate's own now.
+        let found = machine.at(file).metadata().expect("it is there");
+        assert_eq!((found.mode() & 0o7777, found.uid()), (0o644, geteuid().as_raw()));
     }
 }
 
@@ -171,4 +174,67 @@ fn what_can_t_be_written_stays() {
         "{ran:?}"
     );
     assert_eq!(machine.files(), before);
+}
+
+/// Its mode and owner count too: who can change it runs programs as root.
+#[test]
+fn what_others_could_change_is_mended() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let (machine, _) = machine();
+    machine.install(&["crio"]).success();
+    let file = machine.at(ENGINES[1].1);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("its mode can be set");
+    chown(&file, Some(1000), Some(1000)).expect("its owner can be set");
+    assert!(machine.install(&["crio"]).success().starts_with("replaced "));
+    let found = file.metadata().expect("it is there");
+    assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (0o644, 0, 0));
+}
+
+/// Of a link the link goes, or gives way; what it leads to stays.
+#[test]
+fn links_are_what_is_written_and_removed() {
+    let (machine, _) = machine();
+    machine.install(&["crio", "--hooks-dir", "/usr/share/devgate/hooks.d"]).success();
+    let target = "/usr/share/devgate/hooks.d/devgate.json";
+    let content = machine.read(target);
+    let link = machine.at(ENGINES[1].1);
+    let make_link = || {
+        fs::create_dir_all(link.parent().expect("a folder")).expect("a folder can be made");
+        std::os::unix::fs::symlink(target, &link).expect("a link can be made");
+    };
+    make_link();
+    let removed = format!("removed {}\n", link.display());
+    assert_eq!(machine.uninstall(&["crio"]).success(), removed);
+    assert!(!link.is_symlink() && machine.read(target) == content);
+    make_link();
+    machine.install(&["crio", "--log", "/l"]).success();
+    assert!(!link.is_symlink() && link.is_file());
+    assert_eq!(machine.read(target), content);
+}
+
+/// An absolute link leads below the prefix, whatever is there on this machine.
+#[test]
+fn nothing_is_read_or_written_outside_of_the_prefix() {
+    let (machine, _) = machine();
+    let outside = tempfile::tempdir().expect("a folder");
+    let hooks = machine.at("/etc/containers/oci/hooks.d");
+    fs::create_dir_all(hooks.parent().expect("a folder")).expect("a folder can be made");
+    std::os::unix::fs::symlink(outside.path(), &hooks).expect("a link can be made");
+    machine.install(&["crio"]).success();
+    assert_eq!(fs::read_dir(outside.path()).expect("it is there").count(), 0);
+    let below = machine.at(outside.path().to_str().expect("text"));
+    assert!(below.join("devgate.json").is_file());
+}
+
+#[test]
+fn what_is_no_file_is_an_error_and_no_wait() {
+    let (machine, _) = machine();
+    let file = machine.at(ENGINES[1].1);
+    fs::create_dir_all(file.parent().expect("a folder")).expect("a folder can be made");
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRUSR).expect("a FIFO can be made");
+    let why = format!("{} can't be read: not a regular file", file.display());
+    assert_eq!(machine.install(&["crio"]).failure(), why);
+    assert_eq!(machine.uninstall(&["crio"]).failure(), why);
 }

@@ -82,6 +82,9 @@ fn a_directory_can_be_named() {
 #[test]
 fn who_else_reads_the_file_is_said() {
     let machine = Machine::new();
+    assert_eq!(machine.install(&["podman"]).success().lines().count(), 1);
+    machine.write("/usr/bin/crio", "", 0o755);
+    machine.write("/opt/nri/plugins/10-hook-injector", "", 0o755);
     let run = machine.install(&["podman"]);
     let note = "/usr/share/containers/oci/hooks.d is read by crio and nri too\n";
     assert!(run.success().ends_with(note), "{run:?}");
@@ -91,4 +94,23 @@ fn who_else_reads_the_file_is_said() {
     assert!(run.success().ends_with(note), "{run:?}");
     let alone = machine.install(&["podman", "--hooks-dir", "/srv/hooks"]);
     assert_eq!(alone.success().lines().count(), 1);
+}
+
+/// What is wrong with another engine's configuration is no matter of this one.
+#[test]
+fn another_engines_configuration_is_not_needed() {
+    let machine = Machine::new();
+    machine.write("/usr/bin/crio", "", 0o755);
+    machine.write("/etc/crio/crio.conf", "[crio", 0o644);
+    machine.install(&["podman"]).success();
+    machine.uninstall(&["podman"]).success();
+}
+
+/// With such a file the engine would refuse every container.
+#[test]
+fn what_is_no_regular_expression_is_refused() {
+    let machine = Machine::new();
+    let run = machine.install(&["podman", "--when", "command=("]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("\"(\" is not a regular expression: unclosed group"), "{run:?}");
 }

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand};
-use devgate::install::{CONFIG, Condition};
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use devgate::install::{CONFIG, Condition, RUNC};
 
 use crate::cli::hook_options::HookOptions;
 
 pub const INSTALL_EXAMPLES: &str = "Examples:\n\
 \x20 devgate install podman --log /var/log/devgate.log\n\
-\x20 devgate install crio --when annotation=io.devgate.enforce=^true$\n\
+\x20 devgate install crio --when 'annotation=com.example.devices=^strict$'\n\
 \x20 devgate install containerd --apply\n\
 \x20 devgate install cdi --dry-run";
 pub const UNINSTALL_EXAMPLES: &str = "Examples:\n\
@@ -34,7 +34,7 @@ pub enum InstallEngine {
     Containerd(InstallContainerd),
     /// A CDI device that containers can ask for
     Cdi(InstallCdi),
-    /// Whichever of podman, crio, nri and containerd are installed
+    /// Whichever of podman, crio and containerd are installed
     Auto(InstallAuto),
 }
 
@@ -55,13 +55,14 @@ pub struct InstallHooksDir {
 
 #[derive(Debug, ClapArgs)]
 pub struct InstallContainerd {
-    /// The runtime spec that the hook is added to, if not what `ctr oci spec` prints
+    /// The runtime spec that the hook is added to, if not the base spec that is there, or what
+    /// `ctr oci spec` prints
     #[arg(long, value_name = "FILE")]
     pub spec: Option<PathBuf>,
     #[command(flatten)]
     pub toml: ConfigToml,
     /// The runtime, as config.toml calls it
-    #[arg(long, value_name = "NAME", default_value = "runc")]
+    #[arg(long, value_name = "NAME", default_value = RUNC)]
     pub handler: String,
     #[command(flatten)]
     pub hook: RegisteredHook,
@@ -79,8 +80,19 @@ pub struct InstallCdi {
     pub writing: Writing,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AutoEngine {
+    Podman,
+    Crio,
+    Containerd,
+}
+
 #[derive(Debug, ClapArgs)]
 pub struct InstallAuto {
+    /// Only those of these that are
+    #[arg(long, value_name = "ENGINE", value_delimiter = ',',
+          default_values = ["podman", "crio", "containerd"])]
+    pub among: Vec<AutoEngine>,
     #[command(flatten)]
     pub toml: ConfigToml,
     #[command(flatten)]

@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
-use super::super::engine::{parse_toml, read_toml};
-use super::super::plan::{Change, Foreign};
+use super::super::document::parse_toml;
+use super::super::plan::Foreign;
 use super::super::{InstallError, Root};
+use super::RUNC;
+use super::style::Style;
 
 /// A version of config.toml, with the plugin that has the runtimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     number: i64,
-    plugin: &'static str,
+    pub(super) plugin: &'static str,
     since: &'static str,
 }
 
@@ -22,26 +24,40 @@ pub(super) const VERSIONS: [Version; 2] = [
 ];
 
 /// What a file that is not there is taken for: containerd 1.x and 2.x both read this.
-const UNWRITTEN: &[u8] = b"version = 2\n";
+pub(super) const UNWRITTEN: &[u8] = b"version = 2\n";
 
 /// containerd 1.x takes a runtime's table whole, so it has to say this too.
 const RUNTIME_TYPE: &str = "io.containerd.runc.v2";
 
 const TYPE_KEY: &str = "runtime_type";
-const SPEC_KEY: &str = "base_runtime_spec";
+pub(super) const SPEC_KEY: &str = "base_runtime_spec";
 
 /// What to write into config.toml by hand, for each version.
-pub(super) fn lines(handler: &str, spec: &str) -> Result<String, InstallError> {
+pub(super) fn lines(handler: &str, spec: &str) -> String {
     let mut lines = String::new();
-    for Version { number, since, .. } in VERSIONS {
-        let head = format!("version = {number}\n");
-        let mut config = ConfigToml::parse(Path::new("config.toml"), head.as_bytes())?;
-        config.register(handler, spec, Foreign::Refuse)?;
-        let text = config.document.to_string();
-        let table = text.strip_prefix(&head).unwrap_or(&text).trim_start();
-        lines += &format!("\n# version {number} (containerd {since} or later)\n{table}");
+    for version in VERSIONS {
+        let mut document = DocumentMut::new();
+        // Nothing is in the way in an empty document.
+        if let Ok(runtime) = table(document.as_table_mut(), &version.keys(handler)) {
+            if handler == RUNC {
+                runtime.insert(TYPE_KEY, value(RUNTIME_TYPE));
+            }
+            runtime.insert(SPEC_KEY, value(spec));
+        }
+        let Version { number, since, .. } = version;
+        lines += &format!("\n# version {number} (containerd {since} or later)\n{document}");
     }
-    Ok(lines)
+    lines
+}
+
+impl Version {
+    /// The keys of a runtime's table.
+    fn keys<'k>(&self, handler: &'k str) -> [&'k str; 5]
+    where
+        'static: 'k,
+    {
+        ["plugins", self.plugin, "containerd", "runtimes", handler]
+    }
 }
 
 /// A config.toml that is being edited.
@@ -49,6 +65,7 @@ pub(super) struct ConfigToml {
     path: PathBuf,
     document: DocumentMut,
     version: Version,
+    style: Style,
 }
 
 impl ConfigToml {
@@ -60,28 +77,30 @@ impl ConfigToml {
         }
     }
 
-    fn parse(path: &Path, content: &[u8]) -> Result<ConfigToml, InstallError> {
+    pub(super) fn parse(path: &Path, content: &[u8]) -> Result<ConfigToml, InstallError> {
         let document = parse_toml(path, content)?;
-        let version = document.get("version").map_or(Some(1), Item::as_integer).unwrap_or(0);
-        let known = VERSIONS.into_iter().find(|known| known.number == version);
-        let path = path.to_owned();
+        let named = document.get("version");
+        let known = match named.map(Item::as_integer) {
+            Some(Some(named)) => VERSIONS.into_iter().find(|known| known.number == named),
+            _ => None,
+        };
+        let (path, style) = (path.to_owned(), Style::of(content));
         match known {
-            Some(version) => Ok(ConfigToml { path, document, version }),
-            None => Err(InstallError::ConfigVersion { path, version }),
+            Some(version) => Ok(ConfigToml { path, document, version, style }),
+            None => {
+                let version = named.map_or("1 (none is named)".to_owned(), Item::to_string);
+                Err(InstallError::ConfigVersion { path, version: version.trim().to_owned() })
+            }
         }
     }
 
-    /// A warning that other files may say otherwise: containerd puts them over this one, and 1.x
-    /// a plugin's section as a whole.
-    pub(super) fn imports(&self) -> Option<String> {
-        let imports = self.document.get("imports").and_then(Item::as_array)?;
-        let files: Vec<&str> = imports.iter().filter_map(toml_edit::Value::as_str).collect();
-        let note = "which may undo this; `containerd config dump` tells";
-        (!files.is_empty()).then(|| format!("it imports {}, {note}", files.join(", ")))
+    /// What the operator has to know of the rest of the file.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        warnings(&self.document)
     }
 
     pub(super) fn text(&self) -> Vec<u8> {
-        self.document.to_string().into_bytes()
+        self.style.apply(&self.document.to_string())
     }
 
     /// Whether a runtime has this base spec.
@@ -89,30 +108,70 @@ impl ConfigToml {
         specs(&self.document).any(|named| named == spec)
     }
 
-    /// Names the base spec for the runtime.
+    /// Names the base spec for the runtime. Only runc's table is made if there is none: what
+    /// another runtime is can't be told.
     pub(super) fn register(
         &mut self,
         handler: &str,
         spec: &str,
         foreign: Foreign,
     ) -> Result<(), InstallError> {
-        let keys = ["plugins", self.version.plugin, "containerd", "runtimes", handler];
+        let trailing = self.document.trailing().as_str().unwrap_or_default().to_owned();
         let path = self.path.clone();
-        let runtime = table(self.document.as_table_mut(), &keys)
+        let runtime = table(self.document.as_table_mut(), &self.version.keys(handler))
             .map_err(|key| InstallError::NotATable { path: path.clone(), key })?;
-        let named = runtime.get(SPEC_KEY).and_then(Item::as_str).unwrap_or_default().to_owned();
-        if !named.is_empty() && named != spec && foreign == Foreign::Refuse {
-            let handler = handler.to_owned();
-            return Err(InstallError::OtherSpec { path, handler, spec: named });
-        }
+        let is_new = runtime.is_empty();
         if !runtime.contains_key(TYPE_KEY) {
+            if handler != RUNC {
+                return Err(InstallError::NoRuntime { path, handler: handler.to_owned() });
+            }
             runtime.insert(TYPE_KEY, value(RUNTIME_TYPE));
         }
-        if named != spec {
-            runtime.insert(SPEC_KEY, value(spec));
+        match runtime.get(SPEC_KEY) {
+            Some(named) if named.as_str() == Some(spec) => return Ok(()),
+            Some(named) if named.as_str() != Some("") && foreign == Foreign::Refuse => {
+                let (handler, spec) = (handler.to_owned(), named.to_string().trim().to_owned());
+                return Err(InstallError::OtherSpec { path, handler, spec });
+            }
+            _ => runtime.insert(SPEC_KEY, value(spec)),
+        };
+        if is_new {
+            self.leave_above(handler, &trailing);
         }
         Ok(())
     }
+
+    /// Comments at the end of the file stay above the table that is new: a key that somebody
+    /// uncomments there is not to be the table's.
+    fn leave_above(&mut self, handler: &str, trailing: &str) {
+        let mut item = Some(self.document.as_item_mut());
+        for key in self.version.keys(handler) {
+            item = item.and_then(Item::as_table_mut).and_then(|table| table.get_mut(key));
+        }
+        if let Some(table) = item.and_then(Item::as_table_mut).filter(|_| !trailing.is_empty()) {
+            table.decor_mut().set_prefix(format!("{trailing}\n"));
+            self.document.set_trailing("");
+        }
+    }
+}
+
+/// What may keep the base spec of a config.toml from being used.
+pub(super) fn warnings(document: &DocumentMut) -> Vec<String> {
+    let texts = |key| document.get(key).and_then(Item::as_array).into_iter().flatten();
+    let texts = |key| texts(key).filter_map(toml_edit::Value::as_str).collect::<Vec<&str>>();
+    let mut warnings = Vec::new();
+    let is_cri = |name: &&str| *name == "cri" || VERSIONS.iter().any(|known| known.plugin == *name);
+    if texts("disabled_plugins").iter().any(is_cri) {
+        warnings
+            .push("warning: disabled_plugins turns CRI off, whose containers get the hook".into());
+    }
+    // containerd puts them over this file, and 1.x a plugin's section as a whole.
+    let imports = texts("imports").join(", ");
+    if !imports.is_empty() {
+        let tells = "`containerd config dump` tells";
+        warnings.push(format!("warning: it imports {imports}, which may undo this; {tells}"));
+    }
+    warnings
 }
 
 /// The table at these keys, made if need be, or the dotted key of what is no table.
@@ -141,84 +200,6 @@ pub(super) fn specs(document: &DocumentMut) -> impl Iterator<Item = &str> {
     });
     let runtimes = runtimes.flat_map(TableLike::iter);
     runtimes.filter_map(|(_, runtime)| runtime.get(SPEC_KEY)?.as_str())
-}
-
-/// How the base spec is taken out of config.toml.
-pub(super) struct Removed {
-    pub(super) changes: Vec<Change>,
-    pub(super) notes: Vec<String>,
-}
-
-/// Takes the base spec out; none if it is not named. If nothing else was edited since, the file
-/// is as it was before.
-pub(super) fn remove(
-    root: &Root,
-    path: &Path,
-    backup: &Path,
-    spec: &str,
-) -> Result<Option<Removed>, InstallError> {
-    let Some(mut document) = read_toml(root, path)? else { return Ok(None) };
-    if !specs(&document).any(|named| named == spec) {
-        return Ok(None);
-    }
-    let handlers = unregister(&mut document, spec);
-    let kept = root.read(backup)?;
-    let before = kept.clone().unwrap_or_else(|| UNWRITTEN.to_vec());
-    let changes = if leads_to(root, path, &before, &handlers, spec) {
-        [put_back(root, path, kept)?, Change::remove(root, backup, |_| true)?]
-    } else {
-        let note = format!("{SPEC_KEY} of {} is unset now", handlers.join(", "));
-        let text = document.to_string().into_bytes();
-        return Ok(Some(Removed { changes: vec![write(root, path, text)?], notes: vec![note] }));
-    };
-    let changes = changes.into_iter().flatten().collect();
-    Ok(Some(Removed { changes, notes: Vec::new() }))
-}
-
-/// The file as it was before: with this content, or not there.
-fn put_back(
-    root: &Root,
-    path: &Path,
-    kept: Option<Vec<u8>>,
-) -> Result<Option<Change>, InstallError> {
-    match kept {
-        Some(kept) => write(root, path, kept).map(Some),
-        None => Change::remove(root, path, |_| true),
-    }
-}
-
-fn write(root: &Root, path: &Path, content: Vec<u8>) -> Result<Change, InstallError> {
-    Change::write(root, path, content, 0o644, |_| true, Foreign::Overwrite)
-}
-
-/// Takes the base spec from every runtime, and returns their names.
-fn unregister(document: &mut DocumentMut, spec: &str) -> Vec<String> {
-    let mut handlers = Vec::new();
-    for version in VERSIONS {
-        let keys = ["plugins", version.plugin, "containerd", "runtimes"];
-        let mut item = Some(document.as_item_mut());
-        for key in keys {
-            item = item.and_then(Item::as_table_like_mut).and_then(|table| table.get_mut(key));
-        }
-        let Some(runtimes) = item.and_then(Item::as_table_like_mut) else { continue };
-        for (handler, runtime) in runtimes.iter_mut() {
-            let Some(runtime) = runtime.as_table_like_mut() else { continue };
-            if runtime.get(SPEC_KEY).and_then(Item::as_str) == Some(spec) {
-                runtime.remove(SPEC_KEY);
-                handlers.push(handler.get().to_owned());
-            }
-        }
-    }
-    handlers
-}
-
-/// Whether registering in the kept copy gives the file as it is.
-fn leads_to(root: &Root, path: &Path, kept: &[u8], handlers: &[String], spec: &str) -> bool {
-    let Ok(mut config) = ConfigToml::parse(path, kept) else { return false };
-    let registered =
-        handlers.iter().try_for_each(|handler| config.register(handler, spec, Foreign::Overwrite));
-    let now = root.read(path).ok().flatten();
-    registered.is_ok() && now == Some(config.text())
 }
 
 #[cfg(test)]
@@ -278,14 +259,14 @@ mod tests {
     #[test]
     fn what_can_t_be_edited_is_told() {
         for (config, problem) in [
-            ("", "version 1 is not supported"),
+            ("", "version 1 (none is named) is not supported"),
             ("version = 4\n", "version 4 is not supported"),
             ("version = 2\nplugins = 3\n", "plugins is not a table"),
             ("version = \n", "is not TOML: line 1: "),
             (
                 "version = 3\n[plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc]\n\
                  base_runtime_spec = \"/x.json\"\n",
-                "runtime runc has the base_runtime_spec /x.json already",
+                "runtime runc has the base_runtime_spec \"/x.json\" already",
             ),
         ] {
             let error = registered(config).unwrap_err();

@@ -1,15 +1,17 @@
 //! containerd: hooks come by a runtime's base spec, which its config.toml names.
 
 mod config;
+mod removal;
 mod spec;
+mod style;
 
 use std::path::{Path, PathBuf};
 
-use config::{ConfigToml, Removed};
+use config::ConfigToml;
+use removal::Removed;
 pub use spec::{SpecSource, registered};
 
-use super::engine::read_toml;
-use super::hooks_dir::text;
+use super::document::{self, read_toml};
 use super::plan::{Change, Foreign, Plan};
 use super::registration::Registration;
 use super::{InstallError, Root, registrable};
@@ -19,6 +21,9 @@ const BASE_SPEC: &str = "devgate-base.json";
 
 /// containerd's configuration, unless it is told otherwise.
 pub const CONFIG: &str = "/etc/containerd/config.toml";
+
+/// The runtime that containerd has by itself.
+pub const RUNC: &str = "runc";
 
 const RESTART: &str =
     "containerd reads it when it is restarted (systemctl restart containerd): containers go on";
@@ -37,14 +42,12 @@ pub enum Apply {
 pub struct Containerd {
     /// The config.toml.
     pub config: PathBuf,
-    /// The runtime whose containers get the hook.
-    pub handler: String,
     /// Whether config.toml is edited.
     pub apply: Apply,
 }
 
 impl Containerd {
-    /// Writes the base spec, and names it in config.toml.
+    /// Writes the base spec, and names it in config.toml for the runtime `handler`.
     ///
     /// # Errors
     /// The base spec can't be had, the file is not devgate's, or config.toml can't be edited.
@@ -53,17 +56,19 @@ impl Containerd {
         root: &Root,
         hook: &Registration,
         source: &SpecSource,
+        handler: &str,
         foreign: Foreign,
     ) -> Result<Plan, InstallError> {
-        let spec = spec::with_hook(source.read(root)?, source, hook)?;
-        let ours = |content: &[u8]| registered(content).is_some();
         let base = self.base_spec()?;
-        let base = Change::write(root, Path::new(&base), text(&spec), 0o644, ours, foreign)?;
-        let mut changes = vec![base];
+        let base = Path::new(&base);
+        let spec = spec::with_hook(source.read(root, base)?, source, hook)?;
+        let ours = |content: &[u8]| registered(content).is_some();
+        let spec = (document::json(&spec), 0o644);
+        let mut changes = vec![Change::own(root, base, spec, ours, foreign)?];
         let notes = match self.apply {
-            Apply::Show => vec![self.lines(root)?],
+            Apply::Show => vec![self.lines(root, handler)?],
             Apply::Edit => {
-                let (edits, notes) = self.edits(root, foreign)?;
+                let (edits, notes) = self.edits(root, handler, foreign)?;
                 changes.extend(edits);
                 notes
             }
@@ -74,57 +79,61 @@ impl Containerd {
     fn edits(
         &self,
         root: &Root,
+        handler: &str,
         foreign: Foreign,
     ) -> Result<(Vec<Change>, Vec<String>), InstallError> {
         let mut edited = ConfigToml::read(root, &self.config)?;
         let base = self.base_spec()?;
         let is_first = !edited.names(&base);
-        edited.register(&self.handler, &base, foreign)?;
+        edited.register(handler, &base, foreign)?;
         let before = root.read(&self.config)?;
         let after = edited.text();
+        let mut notes = edited.warnings();
         if before.as_deref() == Some(after.as_slice()) {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok((Vec::new(), notes));
         }
+        notes.push(RESTART.to_owned());
         let mut changes = Vec::new();
-        let mut notes = vec![RESTART.to_owned()];
         // The copy is of what it was without devgate.
         if let Some(before) = before.filter(|_| is_first) {
-            // The name says whose it is.
-            let backup = Change::write(root, &self.backup(), before, 0o600, |_| true, foreign)?;
+            let content = (before, 0o600);
+            // Its name says whose it is.
+            let backup = Change::own(root, &self.backup(), content, |_| true, Foreign::Overwrite)?;
             notes.push(format!("{} is as it was before", backup.path().display()));
             changes.push(backup);
         }
-        notes.extend(edited.imports());
-        changes.push(Change::write(root, &self.config, after, 0o644, |_| true, foreign)?);
+        changes.push(Change::edit(root, &self.config, after, 0o644)?);
         Ok((changes, notes))
     }
 
     /// What to write into config.toml, by hand.
-    fn lines(&self, root: &Root) -> Result<String, InstallError> {
+    fn lines(&self, root: &Root, handler: &str) -> Result<String, InstallError> {
         let (config, base) = (self.config.display(), self.base_spec()?);
         let document = read_toml(root, &self.config)?.unwrap_or_default();
         if config::specs(&document).any(|spec| spec == base) {
             return Ok(format!("{config} names it already"));
         }
-        let lines = config::lines(&self.handler, &base)?;
+        let lines = config::lines(handler, &base);
         Ok(format!("to be written into {config} (--apply does it):\n{lines}\n{RESTART}"))
     }
 
-    /// Takes the base spec out of config.toml, and removes it if it names one of `which`.
+    /// Takes the base spec out of config.toml and removes it, if it names one of `which` or is
+    /// not there.
     ///
     /// # Errors
-    /// config.toml names it and is not to be edited: containerd would start no container.
+    /// config.toml names it and is not to be edited: containerd would run without its CRI.
     pub fn uninstall(
         &self,
         root: &Root,
         which: impl Fn(&Registration) -> bool,
     ) -> Result<Plan, InstallError> {
-        let ours = |content: &[u8]| registered(content).as_ref().is_some_and(&which);
         let base = self.base_spec()?;
-        let Some(spec) = Change::remove(root, Path::new(&base), ours)? else {
+        let there = root.read(Path::new(&base))?;
+        let ours = |content: &[u8]| registered(content).as_ref().is_some_and(&which);
+        if there.is_some_and(|content| !ours(&content)) {
             return Ok(Plan::default());
-        };
-        let mut plan = match config::remove(root, &self.config, &self.backup(), &base)? {
+        }
+        let mut plan = match removal::remove(root, &self.config, &self.backup(), &base)? {
             None => Plan::default(),
             Some(_) if self.apply == Apply::Show => {
                 let (config, spec) = (self.config.clone(), base.into());
@@ -134,7 +143,7 @@ impl Containerd {
                 Plan { changes, notes: [vec![RESTART.to_owned()], notes].concat() }
             }
         };
-        plan.changes.push(spec);
+        plan.changes.extend(Change::remove(root, Path::new(&base), ours)?);
         Ok(plan)
     }
 
@@ -150,11 +159,19 @@ impl Containerd {
     }
 }
 
-/// The base specs that a config.toml names, each with its runtime.
+/// The base specs that a config.toml names.
 ///
 /// # Errors
 /// It can't be read.
 pub fn base_specs(root: &Root, config: &Path) -> Result<Vec<PathBuf>, InstallError> {
     let Some(document) = read_toml(root, config)? else { return Ok(Vec::new()) };
     Ok(config::specs(&document).map(PathBuf::from).collect())
+}
+
+/// What keeps a config.toml's base specs from being used: warnings.
+///
+/// # Errors
+/// It can't be read.
+pub fn warnings(root: &Root, config: &Path) -> Result<Vec<String>, InstallError> {
+    Ok(read_toml(root, config)?.map(|document| config::warnings(&document)).unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! The base spec.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -9,15 +9,20 @@ use std::process::{Command, Output};
 use nix::unistd::{chdir, chroot, fchdir};
 use serde_json::{Map, Value, json};
 
-use super::super::engine::find_program;
+use super::super::programs::find_program;
 use super::super::registration::Registration;
 use super::super::{InstallError, Root};
+use crate::files::read_regular;
+
+/// Most bytes of a spec.
+const LIMIT: u64 = 16 << 20;
 
 /// Where the spec comes from that the hook is added to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpecSource {
-    /// `ctr oci spec`, as the machine's containerd has it.
-    Ctr,
+    /// The base spec that is there, with all that was changed in it, if it is devgate's; otherwise
+    /// what `ctr oci spec` prints, as the machine's containerd has it.
+    Usual,
     /// A file, here.
     File(PathBuf),
 }
@@ -27,33 +32,52 @@ const CTR: &str = "ctr oci spec";
 impl fmt::Display for SpecSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SpecSource::Ctr => write!(f, "what `{CTR}` prints"),
+            SpecSource::Usual => write!(f, "what `{CTR}` prints"),
             SpecSource::File(path) => path.display().fmt(f),
         }
     }
 }
 
 impl SpecSource {
-    /// The spec, as a base for every container's. ctr's limits (1024 open files) are left out:
-    /// containers that have no base spec have none.
+    /// The spec; `base` is the one that may be there.
     ///
     /// # Errors
     /// It can't be had, or is not a spec.
-    pub(super) fn read(&self, root: &Root) -> Result<Map<String, Value>, InstallError> {
-        let bytes = match self {
-            SpecSource::File(path) => fs::read(path)
-                .map_err(|source| InstallError::Read { path: path.clone(), source })?,
-            SpecSource::Ctr => ctr_oci_spec(root)?,
-        };
-        let problem = |error: serde_json::Error| error.to_string();
-        let wrong = |problem| InstallError::Spec { origin: self.to_string(), problem };
-        let mut spec: Map<String, Value> =
-            serde_json::from_slice(&bytes).map_err(problem).map_err(wrong)?;
-        if let (SpecSource::Ctr, Some(process)) = (self, spec.get_mut("process")) {
-            process.as_object_mut().map(|process| process.shift_remove("rlimits"));
+    pub(super) fn read(
+        &self,
+        root: &Root,
+        base: &Path,
+    ) -> Result<Map<String, Value>, InstallError> {
+        match self {
+            SpecSource::File(path) => {
+                let read = |source| InstallError::Read { path: path.clone(), source };
+                self.parse(&read_regular(path, LIMIT).map_err(read)?)
+            }
+            SpecSource::Usual => {
+                let there = root.read(base)?.filter(|content| registered(content).is_some());
+                match there {
+                    Some(content) => self.parse(&content),
+                    None => Ok(without_limits(self.parse(&ctr_oci_spec(root)?)?)),
+                }
+            }
         }
-        Ok(spec)
     }
+
+    fn parse(&self, bytes: &[u8]) -> Result<Map<String, Value>, InstallError> {
+        let wrong = |error: serde_json::Error| InstallError::Spec {
+            origin: self.to_string(),
+            problem: error.to_string(),
+        };
+        serde_json::from_slice(bytes).map_err(wrong)
+    }
+}
+
+/// ctr's limits (1024 open files) would be every container's, which without a base spec has none.
+fn without_limits(mut spec: Map<String, Value>) -> Map<String, Value> {
+    if let Some(process) = spec.get_mut("process").and_then(Value::as_object_mut) {
+        process.shift_remove("rlimits");
+    }
+    spec
 }
 
 fn ctr_oci_spec(root: &Root) -> Result<Vec<u8>, InstallError> {
@@ -85,10 +109,9 @@ fn run(root: &Root, program: &Path, args: &[&str]) -> io::Result<Output> {
     let (here, dir) = (File::open("/")?, File::open(".")?);
     chroot(root.path())?;
     let output = chdir("/").map_err(io::Error::from).and_then(|()| command.output());
-    fchdir(&here)?;
-    chroot(".")?;
-    fchdir(&dir)?;
-    output
+    // Out again, whatever came of it.
+    let back = fchdir(&here).and_then(|()| chroot(".")).and_then(|()| fchdir(&dir));
+    back.map_err(io::Error::from).and(output)
 }
 
 /// The spec with the hook as its last createRuntime hook, and with no other of devgate's.
