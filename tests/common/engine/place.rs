@@ -98,7 +98,8 @@ impl Place {
             tries.next().ok_or(error)?;
             sleep(Duration::from_millis(5));
         }
-        // podman, called by conmon, may yet clean up after a container that failed to start.
+        // podman, called by conmon, may yet clean up after a container that failed to start. The
+        // slash at the end is what other places do not have.
         while let Some(process) = process_that_names(&self.path(""))? {
             tries.next().ok_or_else(|| io::Error::other(format!("{process} goes on")))?;
             sleep(Duration::from_millis(5));
