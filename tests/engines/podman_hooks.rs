@@ -2,13 +2,9 @@
 
 use std::fs;
 
-use crate::common::engine::answers::Answer::{Passed, Refused};
-use crate::common::engine::answers::Steps;
 use crate::common::engine::host::Debian;
 use crate::common::engine::podman::Podman;
-use crate::podman::with_each;
-
-const STEPS: &Steps = &[("m /dev/fuse2 c 10 229", Passed), ("r /dev/fuse2", Refused)];
+use crate::podman::{STEPS, with_each};
 
 /// podman, with devgate between two hooks that note the lines of devgate's log.
 fn podman_with_neighbours(debian: Debian) -> Podman {

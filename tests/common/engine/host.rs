@@ -1,7 +1,7 @@
 //! The Debian whose engines are run: this machine's own or the testbed's.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::super::require::{bpf, require};
@@ -42,23 +42,32 @@ impl Debian {
 pub enum Host {
     /// On this machine, each in a mount namespace of its own.
     Own,
-    /// In one mount namespace for all.
-    Trixie(Chroot),
+    /// In one mount namespace for all, with a root of their own.
+    Copy(Chroot),
 }
 
 impl Host {
     pub fn new(debian: Debian, place: &Place) -> Host {
         match debian {
             Debian::Own => Host::Own,
-            Debian::Trixie => Host::Trixie(Chroot::new(place)),
+            Debian::Trixie => Host::copy(debian, place),
         }
+    }
+
+    /// One whose own folders can be written to, /etc say: that ends with it.
+    pub fn copy(debian: Debian, place: &Place) -> Host {
+        let root = match debian {
+            Debian::Own => PathBuf::from("/"),
+            Debian::Trixie => trixie(),
+        };
+        Host::Copy(Chroot::new(&root, place))
     }
 
     /// A command that sees cgroup2 at /sys/fs/cgroup, and the place's folder where it is.
     pub fn command(&self, program: &str) -> Command {
         match self {
             Host::Own => isolated(program),
-            Host::Trixie(chroot) => chroot.command(program),
+            Host::Copy(chroot) => chroot.command(program),
         }
     }
 
@@ -66,7 +75,7 @@ impl Host {
     pub fn devgate(&self) -> &'static str {
         match self {
             Host::Own => DEVGATE,
-            Host::Trixie(_) => INSTALLED,
+            Host::Copy(_) => INSTALLED,
         }
     }
 }
@@ -76,13 +85,13 @@ const INSTALLED: &str = "/usr/local/bin/devgate";
 /// What is written goes to a tmpfs, which ends with the mount namespace. Of /sys and cgroups
 /// there is only what is mounted here: the machine's own hierarchies stay out of sight.
 const ENTER: &str = r#"
-trixie=$1 place=$2 devgate=$3
-mkdir "$place/trixie"
-cd "$place/trixie"
+lower=$1 place=$2 devgate=$3
+mkdir "$place/copy"
+cd "$place/copy"
 mount -t tmpfs tmpfs .
-cd "$place/trixie"
+cd "$place/copy"
 mkdir upper work root
-mount -t overlay -o "lowerdir=$trixie,upperdir=upper,workdir=work" overlay root
+mount -t overlay -o "lowerdir=$lower,upperdir=upper,workdir=work" overlay root
 cd root
 mount -t proc proc proc
 mount --bind /sys sys
@@ -96,21 +105,21 @@ install -m 0755 "$devgate" usr/local/bin/devgate
 exec chroot . sh -c 'echo ready; read -r line'
 "#;
 
-/// A mount namespace with Debian 13 for its root, for as long as its process runs.
+/// A mount namespace with a copy of a Debian for its root, for as long as its process runs.
 pub struct Chroot {
     holder: Child,
 }
 
 impl Chroot {
-    fn new(place: &Place) -> Chroot {
+    fn new(root: &Path, place: &Place) -> Chroot {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--propagation", "private", "sh", "-ec", ENTER, "sh"]);
-        command.arg(trixie()).arg(place.dir()).arg(DEVGATE);
+        command.arg(root).arg(place.dir()).arg(DEVGATE);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut holder = command.spawn().expect("unshare can be started");
         let mut line = [0; 6];
         let stdout = holder.stdout.as_mut().expect("standard output is a pipe");
-        stdout.read_exact(&mut line).expect("Debian 13's root file system is mounted");
+        stdout.read_exact(&mut line).expect("the copy's root is mounted");
         Chroot { holder }
     }
 

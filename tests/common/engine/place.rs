@@ -98,6 +98,12 @@ impl Place {
             tries.next().ok_or(error)?;
             sleep(Duration::from_millis(5));
         }
+        // podman, called by conmon, may yet clean up after a container that failed to start. The
+        // slash at the end is what other places do not have.
+        while let Some(process) = process_that_names(&self.path(""))? {
+            tries.next().ok_or_else(|| io::Error::other(format!("{process} goes on")))?;
+            sleep(Duration::from_millis(5));
+        }
         fs::remove_dir_all(&self.dir)
     }
 }
@@ -130,4 +136,17 @@ fn remove_cgroups(dir: &Path) -> io::Result<()> {
         }
     }
     fs::remove_dir(dir)
+}
+
+/// A process with this text in its command line, as /proc names it.
+fn process_that_names(text: &str) -> io::Result<Option<String>> {
+    for entry in fs::read_dir("/proc")? {
+        let process = entry?.path();
+        // Other files have none, and processes may be gone.
+        let command_line = fs::read(process.join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&command_line).contains(text) {
+            return Ok(Some(process.display().to_string()));
+        }
+    }
+    Ok(None)
 }

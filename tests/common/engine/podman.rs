@@ -13,8 +13,8 @@ use super::container::{Gated, Ran};
 use super::host::{Debian, Host};
 use super::place::Place;
 use super::session::Session;
-use super::watch::{HookRun, hook_runs};
-use super::{eventually, rootfs};
+use super::watch::{HookRun, Inspected, hook_runs};
+use super::{CGROUP2, eventually, rootfs};
 
 /// What podman's containers all get.
 const RUN: [&str; 4] = ["--interactive", "--cap-add=mknod", "--env=PATH=/bin", "--stop-timeout=0"];
@@ -44,6 +44,8 @@ pub struct Podman {
     // Dropped first: it has the place's folder mounted.
     host: Host,
     place: Place,
+    /// The folder that it is told to read hooks from.
+    hooks: Option<String>,
 }
 
 impl Podman {
@@ -67,8 +69,20 @@ impl Podman {
 
     pub fn without_hook_of(debian: Debian) -> Podman {
         let place = Place::new();
+        let hooks = place.path("hooks");
+        fs::create_dir(&hooks).expect("a folder can be made");
+        Podman::on(Host::new(debian, &place), place, debian, Some(hooks))
+    }
+
+    /// Without a hook, one that looks for hooks and CDI devices where it does by itself: in a copy
+    /// of its Debian.
+    pub fn in_copy_of(debian: Debian) -> Podman {
+        let place = Place::new();
+        Podman::on(Host::copy(debian, &place), place, debian, None)
+    }
+
+    fn on(host: Host, place: Place, debian: Debian, hooks: Option<String>) -> Podman {
         rootfs::make(&place.dir().join("rootfs"));
-        fs::create_dir(place.path("hooks")).expect("a folder can be made");
         let dir = place.dir().to_str().expect("the folder's path is text");
         let fill =
             |template: &str| template.replace("@RUNTIME@", debian.runtime()).replace("@DIR@", dir);
@@ -77,16 +91,31 @@ impl Podman {
         let runtime = place.path(debian.runtime());
         fs::write(&runtime, fill(RUNTIME)).expect("a file can be written");
         fs::set_permissions(runtime, Permissions::from_mode(0o755)).expect("its mode can be set");
-        Podman { host: Host::new(debian, &place), place }
+        Podman { host, place, hooks }
     }
 
     /// `devgate install podman`, with these options. By force, as others may be allowed to change
     /// what is built here.
     pub fn add_devgate(&self, options: &[&str]) {
-        let mut install = self.host.command(self.host.devgate());
-        install.args(["install", "podman", "--force", "--hooks-dir", &self.place.path("hooks")]);
-        let run = Run::from(install.args(options).output().expect("devgate can be started"));
-        run.success();
+        let install = ["install", "podman", "--force", "--hooks-dir", &self.place.path("hooks")];
+        self.devgate(&[&install, options].concat()).success();
+    }
+
+    /// `devgate install`, as an operator calls it, with the log that [`Podman::hook_runs`] reads.
+    pub fn install(&self, args: &[&str]) {
+        let log = ["--log", &self.log(), "--log-format", "json"];
+        self.devgate(&[&["install"], args, &log].concat()).success();
+    }
+
+    /// devgate, as the engine finds it.
+    pub fn devgate(&self, args: &[&str]) -> Run {
+        self.run_on_host(self.host.devgate(), args)
+    }
+
+    /// A program where podman runs.
+    pub fn run_on_host(&self, program: &str, args: &[&str]) -> Run {
+        let run = self.host.command(program).args(args).output();
+        run.expect("the program can be started").into()
     }
 
     /// A hook of the hooks folder, which always runs at createRuntime.
@@ -169,18 +198,37 @@ impl Podman {
         ran.gated
     }
 
+    /// A container with these options is started without the hook, under the runtime's program.
+    #[track_caller]
+    pub fn expect_ungated(&self, options: &[&str]) {
+        let logged = || fs::read_to_string(self.log()).unwrap_or_default();
+        let before = logged();
+        let mut session = self.start(&[&["--rm"], options].concat(), &[]);
+        session.expect(&[]);
+        let cgroup = format!("{CGROUP2}{}/libpod-{}", self.place.cgroup_name(), self.running());
+        let cgroup = self.place.cgroup_shown_at(&cgroup);
+        Inspected::of(&cgroup).assert_none_of_ours();
+        let ended = session.finish();
+        assert_eq!((ended.code, ended.stderr.as_str(), logged()), (Some(1), "", before));
+        eventually("the container's cgroup is gone", || !cgroup.exists());
+    }
+
     /// What an operator does while a container with these options runs, given its id.
     #[track_caller]
     pub fn look(&self, options: &[&str], look: impl FnOnce(&str, &Path)) {
         let mut session = self.start(&[&["--rm"], options].concat(), &[]);
         session.expect(&[]);
-        let Output { stdout, .. } = self.output(&["ps", "--quiet", "--no-trunc"]);
-        let id = String::from_utf8(stdout).expect("an id");
-        let id = id.trim();
+        let id = self.running();
         let config = format!("vfs-containers/{id}/userdata/config.json");
-        look(id, &self.place.dir().join("storage").join(config));
+        look(&id, &self.place.dir().join("storage").join(config));
         session.finish();
         self.last_gated().assert_gone();
+    }
+
+    /// The id of the running container.
+    fn running(&self) -> String {
+        let Output { stdout, .. } = self.output(&["ps", "--quiet", "--no-trunc"]);
+        String::from_utf8(stdout).expect("an id").trim().to_owned()
     }
 
     /// podman fails on account of a hook, and no container is left.
@@ -230,14 +278,10 @@ impl Podman {
     fn command(&self) -> Command {
         let mut command = self.host.command("podman");
         command.env("CONTAINERS_CONF", self.place.path("containers.conf"));
-        for (option, dir) in [
-            ("--root", "storage"),
-            ("--runroot", "run"),
-            ("--tmpdir", "tmp"),
-            ("--hooks-dir", "hooks"),
-        ] {
+        for (option, dir) in [("--root", "storage"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
             command.args([option, &self.place.path(dir)]);
         }
+        command.args(self.hooks.iter().flat_map(|dir| ["--hooks-dir", dir]));
         command.arg("--storage-driver=vfs");
         command
     }

@@ -19,6 +19,7 @@ pub struct HookRun {
     pub cgroup: Option<String>,
     pub program: Option<u32>,
     pub detached: Vec<u32>,
+    pub warnings: Vec<String>,
     pub error: Option<String>,
 }
 
