@@ -22,7 +22,7 @@ const PLUGIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/testbed/nri/ho
 const WITH_HOOKS: &str = r#"#!/bin/sh
 exec unshare --mount --propagation private sh -ec '
 mount -t tmpfs tmpfs /usr/share/containers
-mount --bind @DIR@/containers /etc/containers
+mount --bind @CONTAINERS@ /etc/containers
 exec @PLUGIN@'
 "#;
 
@@ -36,13 +36,14 @@ fn is_ready() -> bool {
 /// A place with the plugin, and with devgate as a hook on these conditions.
 fn place(conditions: &[&str]) -> Place {
     let place = Place::new();
-    let hooks = place.path("containers/oci/hooks.d");
+    let containers = place.path("containers");
+    let hooks = format!("{containers}/oci/hooks.d");
     let mut args = vec!["nri", "--hooks-dir", &hooks];
     args.extend(conditions.iter().flat_map(|condition| ["--when", condition]));
     install(&args, &place).success();
     let plugins = place.dir().join("plugins");
     fs::create_dir(&plugins).expect("a folder can be made");
-    let script = WITH_HOOKS.replace("@DIR@", &place.path("")).replace("@PLUGIN@", PLUGIN);
+    let script = WITH_HOOKS.replace("@CONTAINERS@", &containers).replace("@PLUGIN@", PLUGIN);
     let file = plugins.join("10-hook-injector");
     fs::write(&file, script).expect("a file can be made");
     fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("its mode can be set");
@@ -148,6 +149,9 @@ fn with_the_base_spec_too_there_is_one_program() {
     let base = Spec::new(Version::Two, &place);
     let runtime = Runtime::new(Containerd::start(Version::Two, place, Some(&base)));
     let pod = runtime.start_pod();
-    pod.expect(&PLAIN);
+    let gated = pod.expect(&PLAIN);
+    let container = gated.cgroup.file_name().and_then(|name| name.to_str());
+    let runs = runtime.containerd.hook_runs(container.expect("it is named like its cgroup"));
+    assert_eq!(runs.len(), 2, "{runs:?}");
     pod.remove();
 }
