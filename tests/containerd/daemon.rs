@@ -120,7 +120,7 @@ impl Containerd {
         eventually("all cgroups are gone", || self.place.cgroups() == [DAEMON]);
         let cgroup = self.place.cgroup_shown_at(&format!("{}/cgroup.procs", daemons(&self.place)));
         let processes = || fs::read_to_string(&cgroup).expect("the cgroup can be read");
-        eventually("the shims are gone", || processes().lines().count() == 1);
+        eventually("the shims are gone", || !processes().lines().any(is_shim));
     }
 }
 
@@ -134,6 +134,11 @@ impl Drop for Containerd {
             eprintln!("{}", fs::read_to_string(self.place.path("log")).unwrap_or_default());
         }
     }
+}
+
+fn is_shim(process: &str) -> bool {
+    let name = fs::read_to_string(format!("/proc/{process}/comm"));
+    name.is_ok_and(|name| name.starts_with("containerd-shim"))
 }
 
 /// The daemon's cgroup, as it sees it.

@@ -6,6 +6,7 @@ mod common;
 mod by_base_spec;
 mod by_cdi;
 mod by_ctr;
+mod by_nri;
 mod cri;
 mod daemon;
 mod image;

@@ -37,8 +37,15 @@ impl Runtime {
     /// A pod, in the network of the node and therefore without CNI plugins.
     #[track_caller]
     pub fn start_pod(&self) -> Pod<'_> {
+        self.start_pod_annotated(&[])
+    }
+
+    /// The same with these annotations.
+    #[track_caller]
+    pub fn start_pod_annotated(&self, annotations: &[(&str, &str)]) -> Pod<'_> {
         let place = self.containerd.place();
         let on_node = NamespaceOption { network: NamespaceMode::Node.into() };
+        let annotations = annotations.iter().map(|&(key, value)| (key.into(), value.into()));
         let config = PodSandboxConfig {
             metadata: Some(PodSandboxMetadata {
                 name: POD.to_owned(),
@@ -46,6 +53,7 @@ impl Runtime {
                 namespace: "default".to_owned(),
             }),
             log_directory: place.path("logs"),
+            annotations: annotations.collect(),
             linux: Some(LinuxPodSandboxConfig {
                 cgroup_parent: format!("{}/{POD}", place.cgroup_name()),
                 security_context: Some(LinuxSandboxSecurityContext {

@@ -3,6 +3,7 @@
 # target/testbed, what that has no or only an older version of:
 #   trixie/       a root file system with podman 5, crun and runc
 #   containerd2/  containerd 2, alone in its folder: the runc beside it needs a newer libc
+#   nri/          hook-injector, a plugin of containerd 2
 # What is there is not made again, unless this script is newer. As root.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -50,6 +51,12 @@ is_current() {
 	test -d "$1" && test "$1" -nt tests/testbed/provision.sh
 }
 
+is_complete() {
+	for folder in trixie containerd2 nri; do
+		is_current "$testbed/$folder" || return
+	done
+}
+
 # Puts a finished folder in its place.
 finish() {
 	rm -rf "$2"
@@ -74,19 +81,34 @@ trixie() {
 	finish "$new" "$testbed/trixie"
 }
 
+# Makes a folder for apt-get with the indexes of these sources, and nothing of the machine's.
+make_apt() {
+	folder="$1"
+	shift
+	rm -rf "$folder"
+	mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
+	: >"$folder/status"
+	printf '%s\n' "$@" >"$folder/sources.list"
+	apt_get_in "$folder" update
+}
+
+# What it downloads is in the folder then.
+apt_get_in() {
+	folder="$1"
+	shift
+	(cd "$folder" && APT_CONFIG="$testbed/apt.conf" apt-get -q \
+		-o Dir::Etc::sourcelist="$folder/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+		-o Dir::State::lists="$folder/lists" -o Dir::State::status="$folder/status" \
+		-o Dir::Cache="$folder/cache" -o APT::Sandbox::User=root "$@")
+}
+
 containerd2() {
 	is_current "$testbed/containerd2" && return
 	apt="$testbed/apt-sid" new="$testbed/containerd2.new"
-	rm -rf "$apt" "$new"
-	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$new"
-	: >"$apt/status"
-	echo "deb [signed-by=$keyring target=Packages] $mirror sid main" >"$apt/sources.list"
-	for command in 'update -q' 'download -q containerd'; do
-		(cd "$apt" && APT_CONFIG="$testbed/apt.conf" apt-get $command \
-			-o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-			-o Dir::State::lists="$apt/lists" -o Dir::State::status="$apt/status" \
-			-o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root)
-	done
+	rm -rf "$new"
+	mkdir "$new"
+	make_apt "$apt" "deb [signed-by=$keyring target=Packages] $mirror sid main"
+	apt_get_in "$apt" download containerd
 	dpkg-deb --fsys-tarfile "$apt"/containerd_*.deb |
 		tar -x -C "$new" --strip-components=3 --wildcards \
 			./usr/bin/containerd ./usr/bin/containerd-shim-runc-v2 ./usr/bin/ctr
@@ -94,11 +116,43 @@ containerd2() {
 	finish "$new" "$testbed/containerd2"
 }
 
+# What the plugin imports is packaged, but of the plugin itself there is only the source.
+nri() {
+	is_current "$testbed/nri" && return
+	apt="$testbed/apt-trixie" new="$testbed/nri.new"
+	rm -rf "$new"
+	mkdir "$new"
+	make_apt "$apt" "deb [signed-by=$keyring target=Packages] $mirror trixie main" \
+		"deb-src [signed-by=$keyring target=Sources] $mirror trixie main"
+	apt_get_in "$apt" source --download-only --tar-only golang-github-containerd-nri
+	tar -x -f "$apt"/golang-github-containerd-nri_*.tar.* -C "$apt" --strip-components=3 \
+		--wildcards '*/plugins/hook-injector/hook-injector.go'
+	# Not all that these depend on, which is five times as much.
+	apt_get_in "$apt" download golang-1.24-go golang-1.24-src \
+		golang-github-containerd-nri-dev golang-github-containerd-ttrpc-dev \
+		golang-github-containers-common-dev golang-github-containers-storage-dev \
+		golang-github-fsnotify-fsnotify-dev golang-github-gogo-protobuf-dev \
+		golang-github-golang-protobuf-1-5-dev golang-github-kubernetes-cri-api-dev \
+		golang-github-opencontainers-specs-dev golang-github-sirupsen-logrus-dev \
+		golang-golang-x-net-dev golang-golang-x-sys-dev golang-golang-x-text-dev \
+		golang-google-genproto-dev golang-google-grpc-dev golang-google-protobuf-dev \
+		golang-k8s-sigs-yaml-dev
+	for package in "$apt"/*.deb; do
+		dpkg-deb -x "$package" "$apt/root"
+	done
+	# Unoptimized code is sooner made.
+	env -i PATH="$PATH" GOENV=off GO111MODULE=off CGO_ENABLED=0 GOCACHE="$apt/cache/go" \
+		GOPATH="$apt/root/usr/share/gocode" "$apt/root/usr/lib/go-1.24/bin/go" build \
+		-gcflags=all='-N -l' -o "$new/hook-injector" "$apt/hook-injector.go"
+	rm -rf "$apt"
+	finish "$new" "$testbed/nri"
+}
+
 packages
 mkdir -p "$testbed"
 exec 9>"$testbed/lock"
 flock 9
-if is_current "$testbed/trixie" && is_current "$testbed/containerd2"; then
+if is_complete; then
 	exit
 fi
 test -n "$(mirror)" || apt-get update -q
@@ -110,4 +164,5 @@ readonly mirror="$(mirror)"
 } >"$testbed/apt.conf"
 trixie &
 containerd2
+nri
 wait $!

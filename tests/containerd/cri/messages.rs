@@ -21,6 +21,8 @@ pub struct PodSandboxConfig {
     pub metadata: Option<PodSandboxMetadata>,
     #[prost(string, tag = "3")]
     pub log_directory: String,
+    #[prost(btree_map = "string, string", tag = "7")]
+    pub annotations: BTreeMap<String, String>,
     #[prost(message, optional, tag = "8")]
     pub linux: Option<LinuxPodSandboxConfig>,
 }
