@@ -224,12 +224,20 @@ fn removing_takes_out_the_packages_own_registrations() {
     assert_eq!(registered.code, Some(0), "{registered:?}");
     let file = format!("{}/devgate.json", &dir[1..]);
     assert!(machine.at(&file).exists());
+    let config = machine.at("etc/containerd/config.toml");
+    let containerds = fs::read_to_string(&config).expect("containerd is installed");
+    let registered = machine.run(&["/usr/bin/devgate", "install", "containerd", "--apply"]);
+    assert_eq!(registered.code, Some(0), "{registered:?}");
+    assert_ne!(fs::read_to_string(&config).expect("it is there still"), containerds);
 
     machine.dpkg(&["--install", "/devgate.deb"]);
     assert!(machine.at(&file).exists(), "an upgrade took it out");
-    assert_eq!(machine.changes().len(), before.len() + 1);
+    // The configuration has changed, and there are its copy, the base spec and the hooks file.
+    assert_eq!(machine.changes().len(), before.len() + 4);
 
     machine.dpkg(&["--remove", "devgate"]);
     assert!(!machine.at(&file).exists(), "removing left it");
+    assert_eq!(fs::read_to_string(&config).expect("it is there still"), containerds);
+    assert!(!machine.at("etc/containerd/devgate-base.json").exists());
     assert_eq!(fs::read_to_string(machine.at(others)).expect("it is there still"), other);
 }

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use devgate::doctor::{Finding, Group, Level, diagnose};
-use devgate::install::Root;
+use devgate::doctor::{Finding, Group, Level, Scope, diagnose};
+use devgate::install::{Engine, Root};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde::Serialize;
 
 use super::colour::{self, Tone};
+use super::modes::EngineName;
 use super::{Exit, describe};
 
 #[derive(Debug, Args)]
@@ -27,6 +28,10 @@ pub struct Doctor {
     /// Look for the engines of the machine whose / is here
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub prefix: PathBuf,
+    /// Look for these engines alone
+    #[arg(long, value_name = "ENGINE", value_delimiter = ',',
+          default_values = ["podman", "crio", "nri", "containerd", "cdi"])]
+    pub among: Vec<EngineName>,
     /// Go on, and print the findings again when they change; looks every 60 seconds
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true,
           default_missing_value = "60", value_parser = clap::value_parser!(u16).range(1..))]
@@ -113,7 +118,9 @@ fn watch(doctor: &Doctor, seconds: u16) -> anyhow::Result<Exit> {
 
 impl Doctor {
     fn findings(&self) -> anyhow::Result<Vec<Finding>> {
-        Ok(diagnose(&self.groups(), &Root::new(&self.prefix)?))
+        let engines = self.among.iter().map(|name| Engine::from(*name)).collect();
+        let scope = Scope { root: Root::new(&self.prefix)?, engines };
+        Ok(diagnose(&self.groups(), &scope))
     }
 
     fn print(&self, out: &mut Vec<u8>, findings: &[Finding]) -> anyhow::Result<()> {

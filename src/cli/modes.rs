@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use devgate::hook::{LogFormat, Rootless};
+use devgate::install::Engine;
 use devgate::kernel::Stale;
 use devgate::policy::DefaultDevices;
 
@@ -93,4 +94,25 @@ pub enum CompileFormat {
     Json,
     /// The instructions' bytes
     Raw,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    Podman,
+    Crio,
+    Nri,
+    Containerd,
+    Cdi,
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Engine {
+        match name {
+            EngineName::Podman => Engine::Podman,
+            EngineName::Crio => Engine::Crio,
+            EngineName::Nri => Engine::Nri,
+            EngineName::Containerd => Engine::Containerd,
+            EngineName::Cdi => Engine::Cdi,
+        }
+    }
 }

@@ -48,7 +48,7 @@ fn started(process: &Path) -> Option<SystemTime> {
     let milliseconds = ticks.checked_add(1)?.checked_mul(1000)?.checked_div(ticks_a_second)?;
     let since_boot = Duration::from_millis(milliseconds);
     let now = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
-    SystemTime::now().checked_sub(now.checked_sub(since_boot)?)
+    SystemTime::now().checked_sub(now.saturating_sub(since_boot))
 }
 
 /// Field 22 of /proc/PID/stat (proc_pid_stat(5)), in clock ticks since boot. The second field, the

@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Group, chain, daemon};
+use super::{Finding, Group, Scope, chain, daemon};
 use crate::install::{
     Binary, CONFIG, Engine, Found, InstallError, Root, Search, containerd_warnings, exposed, find,
 };
 
 const HERE: Group = Group::Engines;
 
-pub(super) fn findings(root: &Root) -> Vec<Finding> {
+pub(super) fn findings(Scope { root, engines }: &Scope) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut registered = Vec::new();
-    for engine in Engine::ALL {
+    for &engine in engines {
         // What is not there reads nothing; CDI devices are nobody's own.
         if engine != Engine::Cdi && engine.program(root).is_none() {
             findings.push(HERE.ok(engine.name(), "not installed"));
@@ -87,6 +87,10 @@ fn unusable(engine: Engine, file: &Path, why: &str) -> Finding {
             format!("config.toml names {file} ({why}), and containerd starts without its CRI"),
             "devgate install containerd --apply, or take it out of config.toml".to_owned(),
         ),
+        Engine::Nri => (
+            format!("{file}: {why}: the hook-injector ends, and containers start without the hook"),
+            format!("mend or remove {file}, and restart the plugin"),
+        ),
         _ => (
             format!("{file}: {why}: the engine may refuse every container"),
             format!("mend or remove {file}"),
@@ -103,7 +107,7 @@ fn unregistered(root: &Root, engine: Engine, search: &Search) -> Finding {
     match engine {
         Engine::Cdi => HERE.ok(name, nowhere),
         Engine::Containerd if injected(root) => {
-            HERE.ok(name, "NRI's hook-injector gives its containers the hook, if NRI is enabled")
+            HERE.ok(name, "NRI's hook-injector gives its containers the hook, while it runs")
         }
         Engine::Containerd => {
             HERE.degraded(name, nowhere, "devgate install containerd --apply, and restart it")
@@ -208,7 +212,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
-        let findings = findings(&root).into_iter();
+        let engines = Engine::ALL.to_vec();
+        let findings = findings(&Scope { root, engines }).into_iter();
         let odd = findings.filter(|finding| finding.level != Level::Ok);
         odd.map(|finding| (finding.check, finding.level, finding.found)).collect()
     }

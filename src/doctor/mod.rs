@@ -18,7 +18,7 @@ use std::fs;
 use std::io;
 
 use crate::hook::chain;
-use crate::install::Root;
+use crate::install::{Engine, Root};
 
 /// The remedy where this process had no right to try or to read something.
 const AS_ROOT: &str = "run devgate doctor as root, outside of containers";
@@ -81,13 +81,13 @@ impl Group {
         }
     }
 
-    fn findings(self, root: &Root) -> Vec<Finding> {
+    fn findings(self, scope: &Scope) -> Vec<Finding> {
         match self {
             Group::Kernel => kernel::findings(),
             Group::Privileges => privileges::findings(),
             Group::Cgroup => cgroup::findings(),
             Group::Security => security::findings(),
-            Group::Engines => engines::findings(root),
+            Group::Engines => engines::findings(scope),
         }
     }
 
@@ -131,9 +131,18 @@ pub struct Finding {
     pub remedy: Option<String>,
 }
 
-/// Examines this machine, as this process sees it; the engines are those below `root`.
-pub fn diagnose(groups: &[Group], root: &Root) -> Vec<Finding> {
-    groups.iter().flat_map(|group| group.findings(root)).collect()
+/// Whose engines, and which.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The machine.
+    pub root: Root,
+    /// Those that are looked for.
+    pub engines: Vec<Engine>,
+}
+
+/// Examines this machine, as this process sees it, and the engines of a machine.
+pub fn diagnose(groups: &[Group], scope: &Scope) -> Vec<Finding> {
+    groups.iter().flat_map(|group| group.findings(scope)).collect()
 }
 
 /// A file of one short line.

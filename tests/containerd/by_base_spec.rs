@@ -105,3 +105,18 @@ fn an_uninstalled_hook_is_gone_with_the_next_start() {
         pod.remove();
     });
 }
+
+/// With `pod_annotations`, without which containerd hands none on.
+#[test]
+fn a_pods_annotations_reach_the_hook() {
+    each(|version| {
+        let runtime = runtime(version);
+        let pod = runtime.start_pod_annotated(&[("io.devgate.other", "x")]);
+        let gated = pod.expect(&PLAIN);
+        let container = gated.cgroup.file_name().and_then(|name| name.to_str());
+        let runs = runtime.containerd.hook_runs(container.expect("it is named like its cgroup"));
+        let warning = "annotation \"io.devgate.other\" is unknown, passed over";
+        assert_eq!(runs[0].warnings, [warning]);
+        pod.remove();
+    });
+}

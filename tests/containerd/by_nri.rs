@@ -9,7 +9,7 @@ use crate::common::engine::place::Place;
 use crate::common::engine::watch::Inspected;
 use crate::common::require::require;
 use crate::cri::messages::ContainerConfig;
-use crate::daemon::Containerd;
+use crate::daemon::{self, Containerd};
 use crate::kinds::{OF_PODS, PLAIN, UNKNOWN_PERMISSION};
 use crate::pods::{Pod, Runtime};
 use crate::spec::{Spec, install};
@@ -35,7 +35,7 @@ fn is_ready() -> bool {
 
 /// A place with the plugin, and with devgate as a hook on these conditions.
 fn place(conditions: &[&str]) -> Place {
-    let place = Place::new();
+    let place = daemon::place(Version::Two);
     let containers = place.path("containers");
     let hooks = format!("{containers}/oci/hooks.d");
     let mut args = vec!["nri", "--hooks-dir", &hooks];
@@ -51,7 +51,7 @@ fn place(conditions: &[&str]) -> Place {
 }
 
 fn runtime(conditions: &[&str]) -> Runtime {
-    Runtime::new(Containerd::start(Version::Two, place(conditions), None))
+    Runtime::new(Containerd::start(Version::Two, place(conditions)))
 }
 
 /// The container runs without a program of devgate's.
@@ -146,8 +146,8 @@ fn with_the_base_spec_too_there_is_one_program() {
         return;
     }
     let place = place(&[]);
-    let base = Spec::new(Version::Two, &place);
-    let runtime = Runtime::new(Containerd::start(Version::Two, place, Some(&base)));
+    Spec::apply(Version::Two, &place);
+    let runtime = Runtime::new(Containerd::start(Version::Two, place));
     let pod = runtime.start_pod();
     let gated = pod.expect(&PLAIN);
     let container = gated.cgroup.file_name().and_then(|name| name.to_str());

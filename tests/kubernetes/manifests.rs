@@ -38,7 +38,7 @@ fn pods_have_no_more_than_they_need() {
             assert_eq!(pod[shared], Value::Null, "{shared}");
         }
         let [init, stays] = containers(&pod);
-        for (container, added) in [(init, json!(["SYS_CHROOT"])), (stays, Value::Null)] {
+        for (container, added) in [(init, json!(["SYS_CHROOT", "CHOWN"])), (stays, Value::Null)] {
             let context = &container["securityContext"];
             assert_eq!(context["privileged"], false);
             assert_eq!(context["allowPrivilegeEscalation"], false);
@@ -78,8 +78,9 @@ fn a_node_is_ready_when_the_doctor_says_so() {
     let pod = pod("base");
     let [_, doctor] = containers(&pod);
     let probe = &doctor["readinessProbe"]["exec"]["command"];
-    assert_eq!(*probe, json!(["/devgate", "doctor", "engines", "--prefix=/host"]));
-    assert_eq!(doctor["args"], json!(["doctor", "engines", "--prefix=/host", "--watch"]));
+    let args = ["doctor", "engines", "--among=crio,containerd", "--prefix=/host"];
+    assert_eq!(*probe, json!([&["/devgate"], &args[..]].concat()));
+    assert_eq!(doctor["args"], json!([&args[..], &["--watch"]].concat()));
 }
 
 /// Nothing is healthy once the hook is gone, and the rollout waits for what is ready.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -17,9 +17,12 @@ use super::rendered::{self, pod};
 
 /// As the engines see it.
 const BINARY: &str = "opt/devgate/bin/devgate";
-const HOOK_FILES: [&str; 2] =
-    ["usr/share/containers/oci/hooks.d/devgate.json", "etc/containers/oci/hooks.d/devgate.json"];
+const HOOK_FILE: &str = "etc/containers/oci/hooks.d/devgate.json";
+/// podman starts no pods.
+const PODMANS: &str = "usr/share/containers/oci/hooks.d/devgate.json";
 const CONFIG_TOML: &str = "etc/containerd/config.toml";
+/// Of those who may read containerd's configuration.
+const GROUP: u32 = 999;
 const BASE_SPEC: &str = "etc/containerd/devgate-base.json";
 
 /// podman's own default, without what only others let pass: containerd's default allows
@@ -41,7 +44,8 @@ impl Node {
         node.put("usr/bin/containerd", "", 0o755);
         node.put("usr/bin/ctr", "#!/bin/sh\ncat /spec.json\n", 0o755);
         node.put("spec.json", &config("containerd16-plain"), 0o644);
-        node.put(CONFIG_TOML, "version = 2\n", 0o644);
+        node.put(CONFIG_TOML, "version = 2\n", 0o640);
+        chown(node.root().join(CONFIG_TOML), Some(0), Some(GROUP)).expect("its group");
         // Where a child's standard input comes from.
         node.put("dev/null", "", 0o666);
         fs::create_dir_all(node.root().join("bin")).expect("a folder");
@@ -155,7 +159,7 @@ fn ready() -> bool {
 }
 
 #[test]
-fn installing_registers_the_hook_with_every_engine() {
+fn installing_registers_the_hook_with_the_engines_of_pods() {
     if !ready() {
         return;
     }
@@ -166,12 +170,13 @@ fn installing_registers_the_hook_with_every_engine() {
     let (mode, user, content) = &files[Path::new(BINARY)];
     assert_eq!((*mode, *user), (0o755, 0));
     assert!(*content == fs::read("target/release/devgate").expect("it was built"));
-    for file in HOOK_FILES {
-        assert_is_ours(&node.json(file)["hook"]);
-    }
+    assert_is_ours(&node.json(HOOK_FILE)["hook"]);
+    assert!(!node.root().join(PODMANS).exists());
     assert_is_ours(&node.json(BASE_SPEC)["hooks"]["createRuntime"][0]);
     let named = format!("base_runtime_spec = \"/{BASE_SPEC}\"");
     assert!(node.read(CONFIG_TOML).contains(&named), "{}", node.read(CONFIG_TOML));
+    let edited = fs::metadata(node.root().join(CONFIG_TOML)).expect("it is there");
+    assert_eq!((edited.gid(), edited.mode() & 0o7777), (GROUP, 0o640));
 
     let again = node.start("base");
     assert_eq!(again.code, Some(0), "{again:?}");

@@ -54,7 +54,7 @@ cp "@DIR@/containers.conf" etc/containers/containers.conf
 printf '[storage]\ndriver = "vfs"\nrunroot = "/run/storage"\ngraphroot = "/var/lib/storage"\n' \
   > etc/containers/storage.conf
 mount -t tmpfs tmpfs var/lib/containerd
-rm -f usr/local/bin/devgate usr/bin/devgate var/log/devgate.log
+rm -f usr/local/bin/devgate usr/bin/devgate var/log/devgate.log usr/sbin/policy-rc.d
 "#;
 
 /// Each script with its exit code beside it. A script hides the programs that it names first.
@@ -92,7 +92,9 @@ fn followed(place: &Place, index: usize, step: &Step, script: String) -> Followe
         fs::read_to_string(file).unwrap_or_default()
     };
     let succeeded = read("code").trim() == "0";
-    Followed { section: step.section, script, succeeded, output: read("out") }
+    // apt gives dpkg a terminal, which ends lines in its own way.
+    let output = read("out").replace("\r\n", "\n");
+    Followed { section: step.section, script, succeeded, output }
 }
 
 /// The section's commands, as somebody would type them who stops at the first that fails.

@@ -24,7 +24,8 @@ const STEPS: [Step; 7] = [
     Step { section: "containerd", without: &[PODMAN] },
     Step { section: "CDI", without: &[CONTAINERD] },
     Step { section: "NRI", without: &[PODMAN] },
-    Step { section: "Debian", without: &[PODMAN, CONTAINERD] },
+    // The package's is to be the one that is found.
+    Step { section: "Debian", without: &[PODMAN, "/usr/local/bin/devgate"] },
 ];
 
 #[test]
@@ -66,7 +67,12 @@ fn expect_what_it_says(section: &str, output: &str) {
         ],
         "CDI" => &["created /etc/cdi/devgate.io-policy.json\n"],
         "NRI" => &["created /etc/containers/oci/hooks.d/devgate.json\n"],
-        "Debian" => &["Setting up devgate "],
+        "Debian" => &[
+            "Setting up devgate ",
+            "created /etc/containerd/devgate-base.json\n",
+            "Removing devgate ",
+            "removed /etc/containerd/devgate-base.json\n",
+        ],
         _ => &[],
     };
     for text in expected {

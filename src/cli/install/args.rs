@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Subcommand};
 use devgate::install::{CONFIG, Condition, RUNC};
 
 use crate::cli::hook_options::HookOptions;
+use crate::cli::modes::EngineName;
 
 pub const INSTALL_EXAMPLES: &str = "Examples:\n\
 \x20 devgate install podman --log /var/log/devgate.log\n\
@@ -80,19 +81,12 @@ pub struct InstallCdi {
     pub writing: Writing,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum AutoEngine {
-    Podman,
-    Crio,
-    Containerd,
-}
-
 #[derive(Debug, ClapArgs)]
 pub struct InstallAuto {
-    /// Only those of these that are
+    /// Which engines, if they are
     #[arg(long, value_name = "ENGINE", value_delimiter = ',',
           default_values = ["podman", "crio", "containerd"])]
-    pub among: Vec<AutoEngine>,
+    pub among: Vec<EngineName>,
     #[command(flatten)]
     pub toml: ConfigToml,
     #[command(flatten)]

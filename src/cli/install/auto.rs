@@ -5,18 +5,8 @@ use devgate::install::{
 };
 
 use super::super::{Exit, complain};
-use super::args::{AutoEngine, InstallAuto};
+use super::args::InstallAuto;
 use super::{carry_out, containerd, foreign};
-
-impl From<AutoEngine> for Engine {
-    fn from(engine: AutoEngine) -> Engine {
-        match engine {
-            AutoEngine::Podman => Engine::Podman,
-            AutoEngine::Crio => Engine::Crio,
-            AutoEngine::Containerd => Engine::Containerd,
-        }
-    }
-}
 
 /// With every engine that is there; one that can't be done stops no other, and is a failure in
 /// the end.
