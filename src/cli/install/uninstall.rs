@@ -56,7 +56,9 @@ fn unregistered(engine: &UninstallEngine, root: &Root, only: &Only) -> Result<Pl
         UninstallEngine::Auto(args) => {
             let mut plan = containerd(&args.toml).uninstall(root, which)?;
             for engine in [Engine::Podman, Engine::Crio, Engine::Nri] {
-                plan.and(from_dirs(engine, None)?);
+                // Who else reads a file is no news: it is taken out of all.
+                let Plan { changes, .. } = from_dirs(engine, None)?;
+                plan.and(Plan { changes, notes: Vec::new() });
             }
             plan.and(from_cdi(Path::new("/etc/cdi"))?);
             Ok(plan)
