@@ -96,6 +96,26 @@ pub enum CompileFormat {
     Raw,
 }
 
+/// Those with a program of their own
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InstalledEngine {
+    Podman,
+    Crio,
+    Nri,
+    Containerd,
+}
+
+impl From<InstalledEngine> for Engine {
+    fn from(name: InstalledEngine) -> Engine {
+        match name {
+            InstalledEngine::Podman => Engine::Podman,
+            InstalledEngine::Crio => Engine::Crio,
+            InstalledEngine::Nri => Engine::Nri,
+            InstalledEngine::Containerd => Engine::Containerd,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EngineName {
     Podman,

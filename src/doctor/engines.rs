@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Group, Scope, chain, daemon};
+use super::{Finding, Group, Level, Scope, chain, daemon};
 use crate::install::{
-    Binary, CONFIG, Engine, Found, InstallError, Root, Search, containerd_warnings, exposed, find,
+    Binary, CONFIG, Engine, Found, InstallError, Root, Search, containerd_handlers,
+    containerd_warnings, exposed, find,
 };
 
 const HERE: Group = Group::Engines;
@@ -24,6 +25,10 @@ pub(super) fn findings(Scope { root, engines }: &Scope) -> Vec<Finding> {
                 if !search.found.is_empty() {
                     registered.push(engine);
                 }
+                // Whether or not it is among those that are looked for.
+                if search.found.is_empty() && engine == Engine::Containerd && injected(root) {
+                    registered.push(Engine::Nri);
+                }
                 findings.extend(judged(root, engine, &search));
             }
         }
@@ -34,11 +39,9 @@ pub(super) fn findings(Scope { root, engines }: &Scope) -> Vec<Finding> {
 
 /// What no engine's registration says by itself.
 fn together(registered: &[Engine]) -> Option<Finding> {
-    let others: Vec<&str> = [Engine::Containerd, Engine::Crio]
-        .into_iter()
-        .filter(|engine| registered.contains(engine))
-        .map(Engine::name)
-        .collect();
+    let own = [Engine::Containerd, Engine::Crio];
+    let others = own.into_iter().filter(|engine| registered.contains(engine)).map(Engine::name);
+    let others: Vec<&str> = others.collect();
     let found = match registered {
         [] => ("the hook is registered with no engine".to_owned(), "devgate install ENGINE"),
         _ if registered.contains(&Engine::Nri) && !others.is_empty() => (
@@ -116,9 +119,14 @@ fn unregistered(root: &Root, engine: Engine, search: &Search) -> Finding {
     }
 }
 
+/// Whether NRI's hook-injector is there, and has a hook for all that can be told.
 fn injected(root: &Root) -> bool {
+    let sound = |search: Search| {
+        let mut found = search.found.iter();
+        search.unusable.is_empty() && found.any(|found| registered(root, found).level == Level::Ok)
+    };
     Engine::Nri.program(root).is_some()
-        && find(root, Engine::Nri, Path::new(CONFIG)).is_ok_and(|search| !search.found.is_empty())
+        && find(root, Engine::Nri, Path::new(CONFIG)).is_ok_and(sound)
 }
 
 /// One that an engine finds: the worst that is wrong with it.
@@ -153,9 +161,19 @@ fn registered(root: &Root, found: &Found) -> Finding {
             })
             .or_else(|| unread(root, found))
             .unwrap_or_else(|| {
-                HERE.ok(name, format!("{place}: {binary} {}", registration.args.join(" ")))
+                let runs = format!("{binary} {}", registration.args.join(" "));
+                HERE.ok(name, format!("{place}{}: {runs}", runtimes(root, found)))
             }),
     }
+}
+
+/// containerd's runtimes whose containers it is for.
+fn runtimes(root: &Root, found: &Found) -> String {
+    if found.engine != Engine::Containerd {
+        return String::new();
+    }
+    let handlers = containerd_handlers(root, Path::new(CONFIG), &found.file).unwrap_or_default();
+    format!(" for {}", handlers.join(", "))
 }
 
 fn open_to_others(name: &'static str, what: &str) -> Finding {

@@ -144,8 +144,8 @@ pub fn exposed(root: &Root, path: &Path) -> Option<Flaw> {
 }
 
 fn place_flaw(root: &Root, path: &Path) -> Option<Flaw> {
-    match root.directories_to(path) {
-        Ok(directories) => directories.iter().find_map(|dir| open_to_others(root, dir)),
+    match root.way_to(path) {
+        Ok(passed) => passed.iter().find_map(|passed| open_to_others(root, passed)),
         Err(error) => Some(Flaw::Unknown(error.to_string())),
     }
 }
@@ -154,7 +154,7 @@ const STICKY: u32 = 0o1000;
 
 fn open_to_others(root: &Root, path: &Path) -> Option<Flaw> {
     let name = root.name_of(path);
-    let metadata: Metadata = match fs::metadata(path) {
+    let metadata: Metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => return Some(Flaw::Unknown(format!("{}: {error}", name.display()))),
@@ -163,8 +163,8 @@ fn open_to_others(root: &Root, path: &Path) -> Option<Flaw> {
         return Some(Flaw::Owner { path: name, uid: metadata.uid() });
     }
     let mode = metadata.mode() & 0o7777;
-    // In a sticky directory nobody replaces what is root's.
-    let guarded = metadata.is_dir() && mode & STICKY != 0;
+    // In a sticky directory nobody replaces what is root's, and a link's mode says nothing.
+    let guarded = metadata.is_dir() && mode & STICKY != 0 || metadata.is_symlink();
     (mode & 0o022 != 0 && !guarded).then_some(Flaw::Writable { path: name, mode })
 }
 

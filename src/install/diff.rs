@@ -17,6 +17,9 @@ impl Change {
         let (Ok(before), Ok(after)) = (text(self.before()), text(self.after())) else {
             return self.sizes();
         };
+        if before == after {
+            return format!("mode and owner of {}\n", self.path().display());
+        }
         let (old, new) = (Name(self.before(), self.path()), Name(self.after(), self.path()));
         TextDiff::from_lines(&before, &after)
             .unified_diff()

@@ -80,7 +80,7 @@ pub fn find(root: &Root, engine: Engine, config: &Path) -> Result<Search, Instal
 fn json_files(root: &Root, dirs: &[PathBuf]) -> Result<Vec<PathBuf>, InstallError> {
     let mut files = BTreeMap::new();
     for dir in dirs {
-        let names = names(&root.at(dir)?).into_iter();
+        let names = names(&root.at(dir)?)?.into_iter();
         let json = names.filter(|name| Path::new(name).extension().is_some_and(|e| e == "json"));
         files.extend(json.map(|name| (name.clone(), dir.join(name))));
     }
@@ -96,12 +96,12 @@ impl Search {
                 return;
             }
             Ok(None) => return,
-            Err(InstallError::Read { source, .. }) => {
-                self.unusable.push((file, source.to_string()));
-                return;
-            }
             Err(error) => {
-                self.unusable.push((file, error.to_string()));
+                let why = match error {
+                    InstallError::Read { source, .. } => source.to_string(),
+                    error => error.to_string(),
+                };
+                self.unusable.push((file, why));
                 return;
             }
         };

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::document;
 use super::engine::Engine;
 use super::plan::{Change, Foreign, Plan};
+use super::regex;
 use super::registration::Registration;
 use super::{InstallError, Root, registrable};
 
@@ -124,21 +125,17 @@ impl When {
     }
 }
 
-/// A regular expression that engines take, too: both syntaxes are RE2's, or nearly so.
+/// The text, if it is a regular expression.
 fn regex(text: &str) -> Result<String, WhenError> {
-    match regex_syntax::ast::parse::Parser::new().parse(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => {
-            Err(WhenError::Regex { regex: text.to_owned(), problem: error.kind().to_string() })
-        }
-    }
+    let wrong = |problem| WhenError::Regex { regex: text.to_owned(), problem };
+    regex::check(text).map(|()| text.to_owned()).map_err(wrong)
 }
 
 /// A regular expression (RE2) for this text and no other.
 fn literally(text: &str) -> String {
     let mut regex = String::from("^");
     for c in text.chars() {
-        if !(c.is_alphanumeric() || matches!(c, '_' | '-' | '/')) {
+        if c.is_ascii_punctuation() && !matches!(c, '_' | '-' | '/') {
             regex.push('\\');
         }
         regex.push(c);

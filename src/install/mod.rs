@@ -13,6 +13,7 @@ mod found;
 mod hooks_dir;
 mod plan;
 mod programs;
+mod regex;
 mod registration;
 mod root;
 
@@ -26,7 +27,8 @@ use crate::files::ReadError;
 pub use binary::{Binary, Flaw, exposed};
 pub use cdi::{CDI_DEVICE, CDI_KIND, Cdi};
 pub use containerd::{
-    Apply, CONFIG, Containerd, RUNC, SpecSource, warnings as containerd_warnings,
+    Apply, CONFIG, Containerd, RUNC, SpecSource, handlers as containerd_handlers,
+    warnings as containerd_warnings,
 };
 pub use engine::Engine;
 pub use found::{Found, Search, find};

@@ -82,20 +82,21 @@ impl Change {
         Ok(Change { path, content: content_at, before, after: After::Own { content, mode } })
     }
 
-    /// Somebody's file at that machine's `path`, where links lead, gets this content and keeps
-    /// its owner and mode; if there is none it is made with `mode`.
+    /// Somebody's file at that machine's `path`, where links lead, that was read as `before` gets
+    /// the content `after`, or goes. It keeps its owner and mode; if there is none it is made with
+    /// `mode`.
     ///
     /// # Errors
-    /// It can't be read.
+    /// A link can't be followed.
     pub fn edit(
         root: &Root,
         path: &Path,
-        content: Vec<u8>,
+        before: Option<Vec<u8>>,
+        after: Option<Vec<u8>>,
         mode: u32,
     ) -> Result<Change, InstallError> {
-        let before = root.read(path)?;
         let path = root.at(path)?;
-        let after = After::Edited { content, mode };
+        let after = after.map_or(After::Gone, |content| After::Edited { content, mode });
         Ok(Change { content: path.clone(), path, before, after })
     }
 
@@ -155,9 +156,13 @@ impl Change {
         if self.step() == Step::Unchanged {
             return Ok(());
         }
-        // Somebody else may have been at it since.
-        if read(&self.content, LIMIT)? != self.before {
+        // Somebody else may have been at it since, for the same end or for another.
+        let now = read(&self.content, LIMIT)?;
+        if now != self.before && now.as_deref() != self.after() {
             return Err(InstallError::Changed { path: self.path.clone() });
+        }
+        if now.is_none() && self.after().is_none() {
+            return Ok(());
         }
         let dir = self.path.parent().unwrap_or(Path::new("/"));
         let done = match &self.after {

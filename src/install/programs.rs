@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::{env, fs, io};
 
-use super::Root;
+use super::{InstallError, Root};
 
 /// Below all of these a machine may have an engine's program.
 const PROGRAM_DIRS: [&str; 7] =
@@ -21,13 +21,22 @@ pub(super) fn find_program(root: &Root, name: &str) -> Option<PathBuf> {
 /// The plugin is started by the engine: its file's name is an index and this name.
 pub(super) fn hook_injector(root: &Root) -> Option<PathBuf> {
     let dir = Path::new("/opt/nri/plugins");
-    let plugins = names(&root.at(dir).ok()?);
+    let plugins = names(&root.at(dir).ok()?).ok()?;
     let plugin = plugins.iter().find(|name| name.to_string_lossy().ends_with("hook-injector"))?;
     Some(dir.join(plugin))
 }
 
 /// The names in a directory; none if there is no such directory.
-pub(super) fn names(dir: &Path) -> Vec<OsString> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name()).collect()
+///
+/// # Errors
+/// It is there and can't be read.
+pub(super) fn names(dir: &Path) -> Result<Vec<OsString>, InstallError> {
+    let read =
+        fs::read_dir(dir).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => {
+            read.map_err(|error| InstallError::Read { path: dir.to_owned(), source: error.into() })
+        }
+    }
 }

@@ -60,7 +60,8 @@ impl Registration {
         log.map(Path::new)
     }
 
-    /// What is wrong with the arguments: with these devgate is no hook, and fails.
+    /// What is wrong with the arguments: with these devgate is no hook, or fails. Their values are
+    /// not looked at.
     pub fn flaw(&self) -> Option<String> {
         let mut args = self.args.iter().skip(1);
         if args.next().is_none_or(|command| command != COMMAND) {

@@ -32,7 +32,10 @@ impl Root {
     /// # Errors
     /// There is no such directory.
     pub fn new(prefix: &Path) -> Result<Root, InstallError> {
-        let path = fs::canonicalize(prefix);
+        let path = fs::canonicalize(prefix).and_then(|path| match path.is_dir() {
+            true => Ok(path),
+            false => Err(io::ErrorKind::NotADirectory.into()),
+        });
         path.map(Root).map_err(|error| unread(prefix, error.into()))
     }
 
@@ -63,17 +66,18 @@ impl Root {
         self.walk(path, Last::Keep).map(|way| way.end).map_err(|error| unread(path, error.into()))
     }
 
-    /// Every directory that is looked into on the way to that machine's `path`.
+    /// Every directory that is looked into on the way to that machine's `path`, and every link
+    /// that is followed.
     ///
     /// # Errors
     /// A link can't be followed.
-    pub fn directories_to(&self, path: &Path) -> Result<Vec<PathBuf>, InstallError> {
+    pub fn way_to(&self, path: &Path) -> Result<Vec<PathBuf>, InstallError> {
         let way = self.walk(path, Last::Follow).map_err(|error| unread(path, error.into()))?;
-        Ok(way.directories)
+        Ok(way.passed)
     }
 
     fn walk(&self, path: &Path, last: Last) -> io::Result<Way> {
-        let mut way = Way { end: self.0.clone(), directories: Vec::new() };
+        let mut way = Way { end: self.0.clone(), passed: Vec::new() };
         let mut names = components(path);
         let mut links = 0;
         while let Some(name) = names.pop_front() {
@@ -83,7 +87,7 @@ impl Root {
                 }
                 continue;
             }
-            way.directories.push(way.end.clone());
+            way.passed.push(way.end.clone());
             let next = way.end.join(name);
             let follow = last == Last::Follow || !names.is_empty();
             if !(follow && next.is_symlink()) {
@@ -95,6 +99,7 @@ impl Root {
                 return Err(nix::errno::Errno::ELOOP.into());
             }
             let target = fs::read_link(&next)?;
+            way.passed.push(next);
             if target.is_absolute() {
                 way.end.clone_from(&self.0);
             }
@@ -122,10 +127,10 @@ impl Root {
     }
 }
 
-/// Where a path leads, and through which directories.
+/// Where a path leads, and by which directories and links.
 struct Way {
     end: PathBuf,
-    directories: Vec<PathBuf>,
+    passed: Vec<PathBuf>,
 }
 
 fn components(path: &Path) -> VecDeque<OsString> {
@@ -178,9 +183,9 @@ mod tests {
         let place = root.place(Path::new("/etc/dangling")).unwrap();
         assert_eq!(root.name_of(&place), Path::new("/usr/etc/dangling"));
         assert_eq!(root.read(Path::new("/etc/none")).unwrap(), None);
-        let passed = root.directories_to(Path::new("/etc/x")).unwrap();
+        let passed = root.way_to(Path::new("/etc/x")).unwrap();
         let names: Vec<PathBuf> = passed.iter().map(|path| root.name_of(path)).collect();
-        assert_eq!(names, ["/", "/", "/usr", "/usr/etc"].map(PathBuf::from));
+        assert_eq!(names, ["/", "/etc", "/", "/usr", "/usr/etc"].map(PathBuf::from));
     }
 
     #[test]

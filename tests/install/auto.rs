@@ -39,3 +39,28 @@ fn engines_do_not_stop_each_other() {
     assert!(machine.has(ETC));
     machine.install(&["auto", "--among", "crio,containerd"]).success();
 }
+
+#[test]
+fn what_has_no_program_can_not_be_found() {
+    let run = Machine::new().install(&["auto", "--among", "cdi"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+}
+
+/// Nor does what is left of an engine that is not there.
+#[test]
+fn a_broken_configuration_stops_no_other_engines_removal() {
+    let machine = Machine::new();
+    machine.install(&["podman"]).success();
+    machine.write("/etc/crio/crio.conf", "[crio", 0o644);
+    let run = machine.uninstall(&["auto", "--binary", BINARY, "--remove-binary"]);
+    assert!(!machine.has(USR));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let why = "/etc/crio/crio.conf is not TOML: line 1: ";
+    assert!(run.complaint().starts_with(&format!("crio: {why}")), "{run:?}");
+    // Nobody can tell whether it is named there.
+    assert!(run.text().contains(&format!("{BINARY} stays: crio: {why}")), "{run:?}");
+    machine.install(&["podman"]).success();
+    machine.write("/usr/bin/crio", "", 0o755);
+    assert_eq!(machine.uninstall(&["auto"]).code, Some(1));
+    assert!(!machine.has(USR));
+}

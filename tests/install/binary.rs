@@ -132,3 +132,19 @@ fn directories_behind_links_are_looked_at() {
     let why = "binary /usr/bin/devgate: /a can be changed by others (mode 0777)";
     assert_eq!(run.failure(), why);
 }
+
+/// Who owns a link can lead it elsewhere, in a sticky directory too.
+#[test]
+fn a_link_of_somebody_else_is_refused() {
+    let machine = Machine::new();
+    fs::create_dir(machine.at("/tmp")).expect("a folder can be made");
+    fs::set_permissions(machine.at("/tmp"), Permissions::from_mode(0o1777)).expect("a mode");
+    let link = machine.at("/tmp/b");
+    std::os::unix::fs::symlink("/usr/bin", &link).expect("a link can be made");
+    let binary = ["--binary", "/tmp/b/devgate", "--prefix", machine.prefix()];
+    let install = || devgate(&[&["install", "crio"], &binary[..]].concat(), "");
+    install().success();
+    std::os::unix::fs::lchown(&link, Some(1000), None).expect("its owner can be set");
+    let why = "binary /tmp/b/devgate: /tmp/b belongs to user 1000, not to root";
+    assert_eq!(install().failure(), why);
+}

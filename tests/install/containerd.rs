@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use super::common::command::devgate;
 use super::common::engine::find;
 use super::common::require;
 use super::machine::{BINARY, Machine};
@@ -79,8 +80,8 @@ fn config_toml_is_edited_and_put_back() {
         assert_eq!(files[&node.machine.at(CONFIG)].1, 0o640);
         node.install(&["--apply"]).success();
         assert_eq!(node.machine.files(), files);
-        let run = node.install(&[]);
-        assert!(run.success().ends_with("config.toml names it already\n"), "{run:?}");
+        let as_it_was = format!("as it was: {}\n", node.machine.at(SPEC).display());
+        assert_eq!(node.install(&[]).success(), as_it_was);
         node.machine.uninstall(&["containerd", "--apply"]).success();
         assert_eq!(node.machine.files(), before);
     }
@@ -242,6 +243,92 @@ fn the_spec_is_beside_the_configuration() {
     let run = node.install(&["--config", "config.toml"]);
     let why = "the configuration devgate-base.json is not an absolute path in UTF-8";
     assert_eq!(run.failure(), why);
+}
+
+/// It names an empty base spec for each runtime, which is none.
+#[test]
+fn the_default_configuration_can_be_edited_and_put_back() {
+    let containerd = find("containerd");
+    let why = "containerd is missing; `make test-deps` installs it";
+    if !require::require(containerd.is_some(), why) {
+        return;
+    }
+    let containerd = containerd.expect("it is there");
+    let printed = Command::new(containerd).args(["config", "default"]).output().expect("it runs");
+    let config = String::from_utf8(printed.stdout).expect("text");
+    assert!(config.contains("base_runtime_spec = \"\""), "{config}");
+    let node = Node::with_config(&config);
+    node.machine.write("/usr/bin/containerd", "", 0o755);
+    let doctor = || {
+        let args = ["doctor", "engines", "--prefix", node.machine.prefix()];
+        devgate(&args, "").text().to_owned()
+    };
+    assert!(doctor().contains("degraded  engines/containerd    not registered in"), "{}", doctor());
+    node.install(&["--apply"]).success();
+    let edited = node.machine.read(CONFIG);
+    let lines = config.lines().zip(edited.lines());
+    assert_eq!(lines.filter(|(before, after)| before != after).count(), 1, "{edited}");
+    let registered = format!("ok        engines/containerd  registered in {SPEC} for runc: ");
+    assert!(doctor().contains(&registered), "{}", doctor());
+    node.machine.uninstall(&["containerd", "--apply"]).success();
+    assert_eq!(node.machine.read(CONFIG), config);
+}
+
+/// containerd looks into the plugin of the file's version alone.
+#[test]
+fn another_versions_table_names_nothing() {
+    let node = Node::with_config(&format!("version = 2\n{V3}\nbase_runtime_spec = '{SPEC}'\n"));
+    let run = node.install(&[]);
+    assert!(run.success().contains("to be written into"), "{run:?}");
+}
+
+/// Imported files may name it, and containerd would run without its CRI.
+#[test]
+fn the_spec_stays_where_files_are_imported() {
+    let node = Node::with_config("version = 2\nimports = ['/etc/containerd/conf.d/*.toml']\n");
+    node.install(&[]).success();
+    let only = ["containerd", "--binary", BINARY, "--apply"];
+    let run = node.machine.uninstall(&only);
+    let stays = format!("{SPEC} stays: what {CONFIG} imports may name it\n");
+    assert_eq!(run.success(), stays);
+    assert!(node.machine.has(SPEC));
+}
+
+/// containerd has read what was there before.
+#[test]
+fn a_restart_is_asked_for_whenever_something_changed() {
+    let node = Node::with_config("version = 3\n");
+    node.install(&["--apply"]).success();
+    for args in [&["--apply", "--log", "/a"][..], &["--log", "/b"]] {
+        let run = node.install(args);
+        assert!(run.success().contains("systemctl restart containerd"), "{run:?}");
+        assert!(!node.install(args).success().contains("restart"));
+    }
+}
+
+/// As it stands between its quotes.
+#[test]
+fn strings_of_several_lines_stay() {
+    let config = "version = 2\r\n[debug]\r\n  address = \"\"\"a\r\nb\"\"\"\r\n";
+    let node = Node::with_config(config);
+    node.install(&["--apply"]).success();
+    node.machine.uninstall(&["containerd", "--apply"]).success();
+    assert_eq!(node.machine.read(CONFIG), config);
+}
+
+#[test]
+fn links_to_the_configuration_are_followed() {
+    let node = Node::new();
+    let before = node.machine.files();
+    let link = node.machine.at(CONFIG);
+    fs::create_dir_all(link.parent().expect("a folder")).expect("a folder can be made");
+    std::os::unix::fs::symlink("/opt/config.toml", &link).expect("a link can be made");
+    node.install(&["--apply"]).success();
+    assert!(link.is_symlink() && node.machine.read("/opt/config.toml").contains(SPEC));
+    node.machine.uninstall(&["containerd", "--apply"]).success();
+    assert!(link.is_symlink());
+    fs::remove_file(&link).expect("it is there");
+    assert_eq!(node.machine.files(), before);
 }
 
 /// The machine's own ctr, with its own libraries, says what the spec is.

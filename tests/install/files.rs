@@ -3,6 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
+use std::path::Path;
+
+use devgate::install::{Change, Plan, Root};
 use nix::unistd::geteuid;
 
 use super::common::command::{command, run};
@@ -237,4 +240,47 @@ fn what_is_no_file_is_an_error_and_no_wait() {
     let why = format!("{} can't be read: not a regular file", file.display());
     assert_eq!(machine.install(&["crio"]).failure(), why);
     assert_eq!(machine.uninstall(&["crio"]).failure(), why);
+}
+
+/// Between the plan and its doing: what somebody else wrote meanwhile is not lost.
+#[test]
+fn a_change_by_somebody_else_is_not_overwritten() {
+    let (machine, _) = machine();
+    machine.write("/etc/x.toml", "a = 1\n", 0o644);
+    let root = Root::new(machine.at("/").as_path()).expect("it is there");
+    let path = Path::new("/etc/x.toml");
+    let before = root.read(path).expect("it can be read");
+    let edit = |after: &str| {
+        let after = Some(after.as_bytes().to_vec());
+        let change = Change::edit(&root, path, before.clone(), after, 0o644).expect("a change");
+        Plan { changes: vec![change], notes: Vec::new() }
+    };
+    let plan = edit("a = 2\n");
+    machine.write("/etc/x.toml", "a = 1\nb = 1\n", 0o644);
+    let error = plan.apply(|_, _| {}).expect_err("it was changed");
+    assert!(error.to_string().ends_with("x.toml was changed meanwhile"), "{error}");
+    assert_eq!(machine.read("/etc/x.toml"), "a = 1\nb = 1\n");
+    // Who did the same has done it.
+    machine.write("/etc/x.toml", "a = 2\n", 0o644);
+    plan.apply(|_, _| {}).expect("it is as it should be");
+}
+
+/// A directory that can't be read is not an empty one.
+#[test]
+fn what_can_t_be_looked_into_is_an_error() {
+    let (machine, _) = machine();
+    machine.install(&["crio"]).success();
+    machine.write("/usr/bin/crio", "", 0o755);
+    let dir = machine.at(ENGINES[1].1);
+    let dir = dir.parent().expect("a folder");
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("its mode can be set");
+    };
+    mode(&machine.at("/"), 0o755);
+    mode(dir, 0o700);
+    let mut doctor = command(&["doctor", "engines", "--prefix", machine.prefix()]);
+    std::os::unix::process::CommandExt::uid(&mut doctor, 65534);
+    let ran = run(&mut doctor, "");
+    let unknown = format!("engines/crio          not known: {} can't be read", dir.display());
+    assert!(ran.text().contains(&unknown), "{ran:?}");
 }

@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use devgate::install::{CONFIG, Condition, RUNC};
 
 use crate::cli::hook_options::HookOptions;
-use crate::cli::modes::EngineName;
+use crate::cli::modes::InstalledEngine;
 
 pub const INSTALL_EXAMPLES: &str = "Examples:\n\
 \x20 devgate install podman --log /var/log/devgate.log\n\
@@ -86,7 +86,7 @@ pub struct InstallAuto {
     /// Which engines, if they are
     #[arg(long, value_name = "ENGINE", value_delimiter = ',',
           default_values = ["podman", "crio", "containerd"])]
-    pub among: Vec<EngineName>,
+    pub among: Vec<InstalledEngine>,
     #[command(flatten)]
     pub toml: ConfigToml,
     #[command(flatten)]
@@ -167,7 +167,8 @@ pub struct Only {
     /// Only registrations of this program, as the engine sees it
     #[arg(long, value_name = "PATH")]
     pub binary: Option<PathBuf>,
-    /// Remove that program too, when nothing names it any more
+    /// Remove that program too, if nothing names it any more where engines look by their
+    /// configuration; registrations in other places are not seen
     #[arg(long, requires = "binary")]
     pub remove_binary: bool,
 }

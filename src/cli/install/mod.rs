@@ -131,7 +131,8 @@ fn carry_out(plan: &Plan, writing: &Writing, out: &mut Vec<u8>) -> Result<(), In
         return Ok(());
     }
     if writing.dry_run {
-        plan.changes.iter().for_each(|change| out.extend(change.diff().bytes()));
+        let changes = plan.changes.iter().filter(|change| change.step() != Step::Unchanged);
+        changes.for_each(|change| out.extend(change.diff().bytes()));
     } else {
         plan.apply(|change, step| out.extend(done(change, step).bytes()))?;
     }

@@ -1,13 +1,13 @@
 //! `devgate uninstall`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use devgate::install::{
     Binary, CONFIG, Cdi, Engine, Found, HooksDir, InstallError, Plan, Registration, Root, find,
 };
 
-use super::super::Exit;
-use super::args::{Only, Uninstall, UninstallEngine};
+use super::super::{Exit, complain};
+use super::args::{Only, Uninstall, UninstallContainerd, UninstallEngine, UninstallHooksDir};
 use super::{carry_out, containerd};
 
 pub fn uninstall(uninstall: &Uninstall, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
@@ -21,66 +21,96 @@ pub fn uninstall(uninstall: &Uninstall, out: &mut Vec<u8>) -> anyhow::Result<Exi
         }
     };
     let root = Root::new(&writing.prefix)?;
-    let mut plan = unregistered(&uninstall.engine, &root, only)?;
+    let mut exit = Exit::Success;
+    let mut plan = match &uninstall.engine {
+        UninstallEngine::Auto(args) => everywhere(args, &root, &mut exit)?,
+        engine => unregistered(engine, &root, only)?,
+    };
     if let Some(binary) = only.binary.as_deref().filter(|_| only.remove_binary) {
         let binary = Binary::new(binary)?;
-        match still_named(&root, &binary, &plan, config)? {
-            Some(file) => plan.notes.push(format!(
-                "{} stays: {} names it",
-                binary.path().display(),
-                file.display()
-            )),
+        match still_named(&root, &binary, &plan, config) {
+            Some(who) => plan.notes.push(format!("{} stays: {who}", binary.path().display())),
             None => plan.changes.extend(binary.remove(&root)?),
         }
     }
-    if plan.changes.is_empty() {
+    if plan.changes.is_empty() && plan.notes.is_empty() {
         plan.notes.push("there is nothing to take out".to_owned());
     }
     carry_out(&plan, writing, out)?;
-    Ok(Exit::Success)
+    Ok(exit)
+}
+
+/// From every engine. What is wrong with the configuration of one stops no other, and is a
+/// failure in the end if that engine is there.
+fn everywhere(
+    args: &UninstallContainerd,
+    root: &Root,
+    exit: &mut Exit,
+) -> Result<Plan, InstallError> {
+    let which = which(root, &args.only)?;
+    let mut plan = Plan::default();
+    for engine in Engine::ALL {
+        let taken_out = match engine {
+            Engine::Containerd => containerd(&args.toml).uninstall(root, &which),
+            Engine::Cdi => Cdi { dir: "/etc/cdi".into() }.uninstall(root, &which),
+            // Who else reads a file is no news: it is taken out of all.
+            Engine::Podman | Engine::Crio | Engine::Nri => HooksDir { engine, dir: None }
+                .uninstall(root, &which)
+                .map(|Plan { changes, .. }| Plan { changes, notes: Vec::new() }),
+        };
+        match taken_out {
+            Ok(taken_out) => plan.and(taken_out),
+            Err(error) => {
+                complain(&format!("{}: {:#}", engine.name(), anyhow::Error::new(error)));
+                if engine.program(root).is_some() {
+                    *exit = Exit::Failure;
+                }
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// Those of one binary, if one is named.
+fn which(root: &Root, only: &Only) -> Result<impl Fn(&Registration) -> bool, InstallError> {
+    let binary = only.binary.as_deref().map(Binary::new).transpose()?;
+    let root = root.clone();
+    Ok(move |registration: &Registration| {
+        binary.as_ref().is_none_or(|binary| binary.is_same(&root, &registration.binary))
+    })
 }
 
 fn unregistered(engine: &UninstallEngine, root: &Root, only: &Only) -> Result<Plan, InstallError> {
-    let binary = only.binary.as_deref().map(Binary::new).transpose()?;
-    let which = |registration: &Registration| {
-        binary.as_ref().is_none_or(|binary| binary.is_same(root, &registration.binary))
+    let which = which(root, only)?;
+    let from_dirs = |engine, args: &UninstallHooksDir| {
+        HooksDir { engine, dir: args.hooks_dir.clone() }.uninstall(root, &which)
     };
-    let from_dirs = |engine, dir: Option<PathBuf>| HooksDir { engine, dir }.uninstall(root, which);
-    let from_cdi = |dir: &Path| Cdi { dir: dir.to_owned() }.uninstall(root, which);
     match engine {
-        UninstallEngine::Podman(args) => from_dirs(Engine::Podman, args.hooks_dir.clone()),
-        UninstallEngine::Crio(args) => from_dirs(Engine::Crio, args.hooks_dir.clone()),
-        UninstallEngine::Nri(args) => from_dirs(Engine::Nri, args.hooks_dir.clone()),
-        UninstallEngine::Containerd(args) => containerd(&args.toml).uninstall(root, which),
-        UninstallEngine::Cdi(args) => from_cdi(&args.dir.cdi_dir),
-        UninstallEngine::Auto(args) => {
-            let mut plan = containerd(&args.toml).uninstall(root, which)?;
-            for engine in [Engine::Podman, Engine::Crio, Engine::Nri] {
-                // Who else reads a file is no news: it is taken out of all.
-                let Plan { changes, .. } = from_dirs(engine, None)?;
-                plan.and(Plan { changes, notes: Vec::new() });
-            }
-            plan.and(from_cdi(Path::new("/etc/cdi"))?);
-            Ok(plan)
+        UninstallEngine::Podman(args) => from_dirs(Engine::Podman, args),
+        UninstallEngine::Crio(args) => from_dirs(Engine::Crio, args),
+        UninstallEngine::Nri(args) => from_dirs(Engine::Nri, args),
+        UninstallEngine::Containerd(args) | UninstallEngine::Auto(args) => {
+            containerd(&args.toml).uninstall(root, &which)
         }
+        UninstallEngine::Cdi(args) => Cdi { dir: args.dir.cdi_dir.clone() }.uninstall(root, &which),
     }
 }
 
-/// A registration that names the binary and is not taken out by the plan.
-fn still_named(
-    root: &Root,
-    binary: &Binary,
-    plan: &Plan,
-    config: &Path,
-) -> Result<Option<PathBuf>, InstallError> {
+/// What names the binary still, or may, when the plan is carried out.
+fn still_named(root: &Root, binary: &Binary, plan: &Plan, config: &Path) -> Option<String> {
+    let goes = |file: &Path| {
+        root.place(file).is_ok_and(|at| plan.changes.iter().any(|change| change.path() == at))
+    };
     for engine in Engine::ALL {
-        for Found { file, registration, .. } in find(root, engine, config)?.found {
-            let place = root.place(&file)?;
-            let goes = plan.changes.iter().any(|change| change.path() == place);
-            if binary.is_same(root, &registration.binary) && !goes {
-                return Ok(Some(file));
+        let search = match find(root, engine, config) {
+            Ok(search) => search,
+            Err(error) => return Some(format!("{}: {error}", engine.name())),
+        };
+        for Found { file, registration, .. } in search.found {
+            if binary.is_same(root, &registration.binary) && !goes(&file) {
+                return Some(format!("{} names it", file.display()));
             }
         }
     }
-    Ok(None)
+    None
 }

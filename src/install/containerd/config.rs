@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
+use super::super::InstallError;
 use super::super::document::parse_toml;
 use super::super::plan::Foreign;
-use super::super::{InstallError, Root};
 use super::RUNC;
 use super::style::Style;
 
@@ -51,11 +51,13 @@ pub(super) fn lines(handler: &str, spec: &str) -> String {
 }
 
 impl Version {
+    /// The keys of the runtimes' table.
+    pub(super) fn runtimes(&self) -> [&'static str; 4] {
+        ["plugins", self.plugin, "containerd", "runtimes"]
+    }
+
     /// The keys of a runtime's table.
-    fn keys<'k>(&self, handler: &'k str) -> [&'k str; 5]
-    where
-        'static: 'k,
-    {
+    fn keys<'k>(&self, handler: &'k str) -> [&'k str; 5] {
         ["plugins", self.plugin, "containerd", "runtimes", handler]
     }
 }
@@ -63,17 +65,21 @@ impl Version {
 /// A config.toml that is being edited.
 pub(super) struct ConfigToml {
     path: PathBuf,
-    document: DocumentMut,
-    version: Version,
+    pub(super) document: DocumentMut,
+    pub(super) version: Version,
     style: Style,
 }
 
 impl ConfigToml {
-    /// The file, or the beginning of one if there is none.
-    pub(super) fn read(root: &Root, path: &Path) -> Result<ConfigToml, InstallError> {
-        match root.read(path)? {
-            Some(content) => ConfigToml::parse(path, &content),
-            None => ConfigToml::parse(path, UNWRITTEN),
+    /// What can be said of a file that was read: none if it is not there, or of a version that
+    /// can name no base spec of devgate's.
+    pub(super) fn of(
+        path: &Path,
+        content: Option<&[u8]>,
+    ) -> Result<Option<ConfigToml>, InstallError> {
+        match content.map(|content| ConfigToml::parse(path, content)) {
+            None | Some(Err(InstallError::ConfigVersion { .. })) => Ok(None),
+            Some(parsed) => parsed.map(Some),
         }
     }
 
@@ -94,18 +100,55 @@ impl ConfigToml {
         }
     }
 
-    /// What the operator has to know of the rest of the file.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        warnings(&self.document)
-    }
-
     pub(super) fn text(&self) -> Vec<u8> {
         self.style.apply(&self.document.to_string())
     }
 
-    /// Whether a runtime has this base spec.
-    pub(super) fn names(&self, spec: &str) -> bool {
-        specs(&self.document).any(|named| named == spec)
+    /// What may keep a base spec from being used.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let texts = |key| self.document.get(key).and_then(Item::as_array).into_iter().flatten();
+        let texts = |key| texts(key).filter_map(toml_edit::Value::as_str).collect::<Vec<&str>>();
+        let mut warnings = Vec::new();
+        let is_cri =
+            |name: &&str| *name == "cri" || VERSIONS.iter().any(|known| known.plugin == *name);
+        if texts("disabled_plugins").iter().any(is_cri) {
+            warnings.push(
+                "warning: disabled_plugins turns CRI off, whose containers get the hook".into(),
+            );
+        }
+        // containerd puts them over this file, and 1.x a plugin's section as a whole.
+        let imports = texts("imports").join(", ");
+        if !imports.is_empty() {
+            let tells = "`containerd config dump` tells";
+            warnings.push(format!("warning: it imports {imports}, which may undo this; {tells}"));
+        }
+        warnings
+    }
+
+    /// Whether other files are put over this one.
+    pub(super) fn has_imports(&self) -> bool {
+        let imports = self.document.get("imports").and_then(Item::as_array);
+        imports.is_some_and(|imports| !imports.is_empty())
+    }
+
+    /// The base specs that the runtimes name, each with its runtime.
+    pub(super) fn specs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut item = Some(self.document.as_item());
+        for key in self.version.runtimes() {
+            item = item.and_then(|item| item.get(key));
+        }
+        let runtimes = item.and_then(Item::as_table_like);
+        let runtimes = runtimes.into_iter().flat_map(TableLike::iter);
+        // An empty one is none: `containerd config default` writes them.
+        runtimes
+            .filter_map(|(handler, runtime)| Some((handler, runtime.get(SPEC_KEY)?.as_str()?)))
+            .filter(|(_, spec)| !spec.is_empty())
+    }
+
+    /// The runtimes that have this base spec.
+    pub(super) fn handlers_of(&self, spec: &str) -> Vec<String> {
+        let named = self.specs().filter(|(_, named)| *named == spec);
+        named.map(|(handler, _)| handler.to_owned()).collect()
     }
 
     /// Names the base spec for the runtime. Only runc's table is made if there is none: what
@@ -155,25 +198,6 @@ impl ConfigToml {
     }
 }
 
-/// What may keep the base spec of a config.toml from being used.
-pub(super) fn warnings(document: &DocumentMut) -> Vec<String> {
-    let texts = |key| document.get(key).and_then(Item::as_array).into_iter().flatten();
-    let texts = |key| texts(key).filter_map(toml_edit::Value::as_str).collect::<Vec<&str>>();
-    let mut warnings = Vec::new();
-    let is_cri = |name: &&str| *name == "cri" || VERSIONS.iter().any(|known| known.plugin == *name);
-    if texts("disabled_plugins").iter().any(is_cri) {
-        warnings
-            .push("warning: disabled_plugins turns CRI off, whose containers get the hook".into());
-    }
-    // containerd puts them over this file, and 1.x a plugin's section as a whole.
-    let imports = texts("imports").join(", ");
-    if !imports.is_empty() {
-        let tells = "`containerd config dump` tells";
-        warnings.push(format!("warning: it imports {imports}, which may undo this; {tells}"));
-    }
-    warnings
-}
-
 /// The table at these keys, made if need be, or the dotted key of what is no table.
 fn table<'t>(
     mut table: &'t mut dyn TableLike,
@@ -190,16 +214,6 @@ fn table<'t>(
             .ok_or_else(|| keys[..=depth].join("."))?;
     }
     Ok(table)
-}
-
-/// The base specs that the runtimes name.
-pub(super) fn specs(document: &DocumentMut) -> impl Iterator<Item = &str> {
-    let runtimes = VERSIONS.into_iter().filter_map(|version| {
-        let plugin = document.get("plugins")?.get(version.plugin)?;
-        plugin.get("containerd")?.get("runtimes")?.as_table_like()
-    });
-    let runtimes = runtimes.flat_map(TableLike::iter);
-    runtimes.filter_map(|(_, runtime)| runtime.get(SPEC_KEY)?.as_str())
 }
 
 #[cfg(test)]

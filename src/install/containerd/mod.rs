@@ -5,14 +5,15 @@ mod removal;
 mod spec;
 mod style;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use config::ConfigToml;
+use config::{ConfigToml, UNWRITTEN};
 use removal::Removed;
 pub use spec::{SpecSource, registered};
 
-use super::document::{self, read_toml};
-use super::plan::{Change, Foreign, Plan};
+use super::document;
+use super::plan::{Change, Foreign, Plan, Step};
 use super::registration::Registration;
 use super::{InstallError, Root, registrable};
 
@@ -64,61 +65,56 @@ impl Containerd {
         let spec = spec::with_hook(source.read(root, base)?, source, hook)?;
         let ours = |content: &[u8]| registered(content).is_some();
         let spec = (document::json(&spec), 0o644);
-        let mut changes = vec![Change::own(root, base, spec, ours, foreign)?];
-        let notes = match self.apply {
-            Apply::Show => vec![self.lines(root, handler)?],
-            Apply::Edit => {
-                let (edits, notes) = self.edits(root, handler, foreign)?;
-                changes.extend(edits);
-                notes
-            }
-        };
-        Ok(Plan { changes, notes })
+        let mut plan = Plan::default();
+        plan.changes.push(Change::own(root, base, spec, ours, foreign)?);
+        match self.apply {
+            Apply::Show => plan.notes.extend(self.lines(root, handler)?),
+            Apply::Edit => plan.and(self.edits(root, handler, foreign)?),
+        }
+        if plan.changes.iter().any(|change| change.step() != Step::Unchanged) {
+            plan.notes.push(RESTART.to_owned());
+        }
+        Ok(plan)
     }
 
-    fn edits(
-        &self,
-        root: &Root,
-        handler: &str,
-        foreign: Foreign,
-    ) -> Result<(Vec<Change>, Vec<String>), InstallError> {
-        let mut edited = ConfigToml::read(root, &self.config)?;
-        let base = self.base_spec()?;
-        let is_first = !edited.names(&base);
-        edited.register(handler, &base, foreign)?;
+    fn edits(&self, root: &Root, handler: &str, foreign: Foreign) -> Result<Plan, InstallError> {
         let before = root.read(&self.config)?;
+        let mut edited = ConfigToml::parse(&self.config, before.as_deref().unwrap_or(UNWRITTEN))?;
+        let base = self.base_spec()?;
+        let is_first = edited.handlers_of(&base).is_empty();
+        edited.register(handler, &base, foreign)?;
+        let mut plan = Plan { changes: Vec::new(), notes: edited.warnings() };
         let after = edited.text();
-        let mut notes = edited.warnings();
         if before.as_deref() == Some(after.as_slice()) {
-            return Ok((Vec::new(), notes));
+            return Ok(plan);
         }
-        notes.push(RESTART.to_owned());
-        let mut changes = Vec::new();
         // The copy is of what it was without devgate.
-        if let Some(before) = before.filter(|_| is_first) {
+        if let Some(before) = before.clone().filter(|_| is_first) {
             let content = (before, 0o600);
             // Its name says whose it is.
-            let backup = Change::own(root, &self.backup(), content, |_| true, Foreign::Overwrite)?;
-            notes.push(format!("{} is as it was before", backup.path().display()));
-            changes.push(backup);
+            let copy = Change::own(root, &self.backup(), content, |_| true, Foreign::Overwrite)?;
+            plan.notes.push(format!("the former config.toml is kept as {}", copy.path().display()));
+            plan.changes.push(copy);
         }
-        changes.push(Change::edit(root, &self.config, after, 0o644)?);
-        Ok((changes, notes))
+        plan.changes.push(Change::edit(root, &self.config, before, Some(after), 0o644)?);
+        Ok(plan)
     }
 
-    /// What to write into config.toml, by hand.
-    fn lines(&self, root: &Root, handler: &str) -> Result<String, InstallError> {
-        let (config, base) = (self.config.display(), self.base_spec()?);
-        let document = read_toml(root, &self.config)?.unwrap_or_default();
-        if config::specs(&document).any(|spec| spec == base) {
-            return Ok(format!("{config} names it already"));
+    /// What to write into config.toml, by hand; none if it is there.
+    fn lines(&self, root: &Root, handler: &str) -> Result<Option<String>, InstallError> {
+        let base = self.base_spec()?;
+        let content = root.read(&self.config)?;
+        let config = ConfigToml::of(&self.config, content.as_deref())?;
+        if config.is_some_and(|config| config.handlers_of(&base).iter().any(|has| has == handler)) {
+            return Ok(None);
         }
         let lines = config::lines(handler, &base);
-        Ok(format!("to be written into {config} (--apply does it):\n{lines}\n{RESTART}"))
+        let config = self.config.display();
+        Ok(Some(format!("to be written into {config} (--apply does it):\n{lines}")))
     }
 
     /// Takes the base spec out of config.toml and removes it, if it names one of `which` or is
-    /// not there.
+    /// not there. Where files are imported that may name it, it stays.
     ///
     /// # Errors
     /// config.toml names it and is not to be edited: containerd would run without its CRI.
@@ -130,10 +126,15 @@ impl Containerd {
         let base = self.base_spec()?;
         let there = root.read(Path::new(&base))?;
         let ours = |content: &[u8]| registered(content).as_ref().is_some_and(&which);
-        if there.is_some_and(|content| !ours(&content)) {
+        if there.as_deref().is_some_and(|content| !ours(content)) {
             return Ok(Plan::default());
         }
         let mut plan = match removal::remove(root, &self.config, &self.backup(), &base)? {
+            None if there.is_some() && self.has_imports(root)? => {
+                let config = self.config.display();
+                let stays = format!("{base} stays: what {config} imports may name it");
+                return Ok(Plan { changes: Vec::new(), notes: vec![stays] });
+            }
             None => Plan::default(),
             Some(_) if self.apply == Apply::Show => {
                 let (config, spec) = (self.config.clone(), base.into());
@@ -145,6 +146,12 @@ impl Containerd {
         };
         plan.changes.extend(Change::remove(root, Path::new(&base), ours)?);
         Ok(plan)
+    }
+
+    fn has_imports(&self, root: &Root) -> Result<bool, InstallError> {
+        let content = root.read(&self.config)?;
+        let config = ConfigToml::of(&self.config, content.as_deref())?;
+        Ok(config.is_some_and(|config| config.has_imports()))
     }
 
     fn base_spec(&self) -> Result<String, InstallError> {
@@ -159,19 +166,35 @@ impl Containerd {
     }
 }
 
-/// The base specs that a config.toml names.
+/// The base specs that a config.toml names, each once.
 ///
 /// # Errors
 /// It can't be read.
 pub fn base_specs(root: &Root, config: &Path) -> Result<Vec<PathBuf>, InstallError> {
-    let Some(document) = read_toml(root, config)? else { return Ok(Vec::new()) };
-    Ok(config::specs(&document).map(PathBuf::from).collect())
+    let content = root.read(config)?;
+    let config = ConfigToml::of(config, content.as_deref())?;
+    let named = config.iter().flat_map(ConfigToml::specs).map(|(_, spec)| PathBuf::from(spec));
+    let named: BTreeSet<PathBuf> = named.collect();
+    Ok(named.into_iter().collect())
 }
 
-/// What keeps a config.toml's base specs from being used: warnings.
+/// The runtimes of a config.toml that have this base spec.
+///
+/// # Errors
+/// It can't be read.
+pub fn handlers(root: &Root, config: &Path, spec: &Path) -> Result<Vec<String>, InstallError> {
+    let content = root.read(config)?;
+    let config = ConfigToml::of(config, content.as_deref())?;
+    let spec = spec.to_str().unwrap_or_default();
+    Ok(config.map(|config| config.handlers_of(spec)).unwrap_or_default())
+}
+
+/// What may keep a config.toml's base specs from being used: warnings.
 ///
 /// # Errors
 /// It can't be read.
 pub fn warnings(root: &Root, config: &Path) -> Result<Vec<String>, InstallError> {
-    Ok(read_toml(root, config)?.map(|document| config::warnings(&document)).unwrap_or_default())
+    let content = root.read(config)?;
+    let config = ConfigToml::of(config, content.as_deref())?;
+    Ok(config.map(|config| config.warnings()).unwrap_or_default())
 }

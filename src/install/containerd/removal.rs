@@ -4,11 +4,9 @@ use std::path::Path;
 
 use toml_edit::{DocumentMut, Item};
 
-use super::super::document::read_toml;
 use super::super::plan::{Change, Foreign};
 use super::super::{InstallError, Root};
-use super::config::{ConfigToml, SPEC_KEY, UNWRITTEN, VERSIONS, specs};
-use super::style::Style;
+use super::config::{ConfigToml, SPEC_KEY, UNWRITTEN};
 
 /// How the base spec is taken out of config.toml.
 pub(super) struct Removed {
@@ -24,64 +22,52 @@ pub(super) fn remove(
     backup: &Path,
     spec: &str,
 ) -> Result<Option<Removed>, InstallError> {
-    let Some(mut document) = read_toml(root, path)? else { return Ok(None) };
-    let style = Style::of(&root.read(path)?.unwrap_or_default());
-    if !specs(&document).any(|named| named == spec) {
+    let now = root.read(path)?;
+    let Some(mut config) = ConfigToml::of(path, now.as_deref())? else { return Ok(None) };
+    let handlers: Vec<String> = config.handlers_of(spec);
+    if handlers.is_empty() {
         return Ok(None);
     }
-    let handlers = unregister(&mut document, spec);
     let kept = root.read(backup)?;
-    let before = kept.clone().unwrap_or_else(|| UNWRITTEN.to_vec());
-    let changes = if leads_to(root, path, &before, &handlers, spec) {
-        [put_back(root, path, kept)?, Change::remove(root, backup, |_| true)?]
-    } else {
-        let note = format!("{SPEC_KEY} of {} is unset now", handlers.join(", "));
-        let text = style.apply(&document.to_string());
-        let changes = vec![Change::edit(root, path, text, 0o644)?];
-        return Ok(Some(Removed { changes, notes: vec![note] }));
-    };
-    let changes = changes.into_iter().flatten().collect();
-    Ok(Some(Removed { changes, notes: Vec::new() }))
-}
-
-/// The file as it was before: with this content, or not there.
-fn put_back(
-    root: &Root,
-    path: &Path,
-    kept: Option<Vec<u8>>,
-) -> Result<Option<Change>, InstallError> {
-    match kept {
-        Some(kept) => Change::edit(root, path, kept, 0o644).map(Some),
-        None => Change::remove(root, path, |_| true),
+    let before = kept.as_deref().unwrap_or(UNWRITTEN);
+    if leads_to(path, before, &handlers, spec) == now {
+        let restored = Change::edit(root, path, now, kept, 0o644)?;
+        let copy = Change::remove(root, backup, |_| true)?;
+        let changes = [Some(restored), copy].into_iter().flatten().collect();
+        return Ok(Some(Removed { changes, notes: Vec::new() }));
     }
+    unregister(&mut config, spec);
+    let edited = Change::edit(root, path, now, Some(config.text()), 0o644)?;
+    let note = format!("{SPEC_KEY} of {} is unset now", handlers.join(", "));
+    Ok(Some(Removed { changes: vec![edited], notes: vec![note] }))
 }
 
-/// Takes the base spec from every runtime, and returns their names.
-fn unregister(document: &mut DocumentMut, spec: &str) -> Vec<String> {
-    let mut handlers = Vec::new();
-    for version in VERSIONS {
-        let keys = ["plugins", version.plugin, "containerd", "runtimes"];
-        let mut item = Some(document.as_item_mut());
-        for key in keys {
-            item = item.and_then(Item::as_table_like_mut).and_then(|table| table.get_mut(key));
-        }
-        let Some(runtimes) = item.and_then(Item::as_table_like_mut) else { continue };
-        for (handler, runtime) in runtimes.iter_mut() {
-            let Some(runtime) = runtime.as_table_like_mut() else { continue };
-            if runtime.get(SPEC_KEY).and_then(Item::as_str) == Some(spec) {
-                runtime.remove(SPEC_KEY);
-                handlers.push(handler.get().to_owned());
-            }
+/// Takes the base spec from every runtime.
+fn unregister(config: &mut ConfigToml, spec: &str) {
+    let keys = config.version.runtimes();
+    let Some(runtimes) = table_like_mut(&mut config.document, &keys) else { return };
+    let Some(runtimes) = runtimes.as_table_like_mut() else { return };
+    for (_, runtime) in runtimes.iter_mut() {
+        let Some(runtime) = runtime.as_table_like_mut() else { continue };
+        if runtime.get(SPEC_KEY).and_then(Item::as_str) == Some(spec) {
+            runtime.remove(SPEC_KEY);
         }
     }
-    handlers
 }
 
-/// Whether registering in the kept copy gives the file as it is.
-fn leads_to(root: &Root, path: &Path, kept: &[u8], handlers: &[String], spec: &str) -> bool {
-    let Ok(mut config) = ConfigToml::parse(path, kept) else { return false };
-    let registered =
-        handlers.iter().try_for_each(|handler| config.register(handler, spec, Foreign::Overwrite));
-    let now = root.read(path).ok().flatten();
-    registered.is_ok() && now == Some(config.text())
+fn table_like_mut<'d>(document: &'d mut DocumentMut, keys: &[&str]) -> Option<&'d mut Item> {
+    let mut item = document.as_item_mut();
+    for key in keys {
+        item = item.as_table_like_mut()?.get_mut(key)?;
+    }
+    Some(item)
+}
+
+/// What registering in the kept copy gives; none if it can't be done there.
+fn leads_to(path: &Path, kept: &[u8], handlers: &[String], spec: &str) -> Option<Vec<u8>> {
+    let mut config = ConfigToml::parse(path, kept).ok()?;
+    for handler in handlers {
+        config.register(handler, spec, Foreign::Overwrite).ok()?;
+    }
+    Some(config.text())
 }

@@ -21,7 +21,9 @@ impl Style {
 
     pub(super) fn apply(self, text: &str) -> Vec<u8> {
         let mark = if self.byte_order_mark { BYTE_ORDER_MARK } else { b"" };
-        let text = if self.crlf { text.replace('\n', "\r\n") } else { text.to_owned() };
+        // Those within a string have come through as they are.
+        let text = text.replace("\r\n", "\n");
+        let text = if self.crlf { text.replace('\n', "\r\n") } else { text };
         [mark, text.as_bytes()].concat()
     }
 }
