@@ -62,7 +62,7 @@ fn expect_what_it_says(section: &str, output: &str) {
             "to be written into /etc/containerd/config.toml (--apply does it):\n",
             "replaced /etc/containerd/config.toml\n",
             "base_runtime_spec = \"/etc/containerd/devgate-base.json\"\n",
-            "registered in /etc/containerd/devgate-base.json: ",
+            "registered in /etc/containerd/devgate-base.json for runc: ",
             "removed /etc/containerd/devgate-base.json\n",
         ],
         "CDI" => &["created /etc/cdi/devgate.io-policy.json\n"],
