@@ -103,3 +103,28 @@ fn the_hooks_options_are_those_that_are_registered() {
     registered.sort_unstable();
     assert_eq!(own, registered);
 }
+
+/// The commands that a command's help lists.
+fn commands(of: &[&str]) -> Vec<String> {
+    let help = devgate(&[of, &["--help"]].concat(), "");
+    let listed = help.success().lines().skip_while(|line| *line != "Commands:").skip(1);
+    let listed = listed.take_while(|line| line.starts_with("  "));
+    listed.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+}
+
+#[test]
+fn every_command_shows_an_example() {
+    let mut seen = 0;
+    for command in commands(&[]) {
+        let own = commands(&[&command]);
+        let with_engine = own.iter().map(|engine| vec![command.as_str(), engine]);
+        for command in [vec![command.as_str()]].into_iter().chain(with_engine) {
+            let help = devgate(&[&command[..], &["--help"]].concat(), "");
+            let example = format!("\n  devgate {}", command.join(" "));
+            let has = help.success().contains("Example") && help.text().contains(&example);
+            assert!(has, "{help:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}

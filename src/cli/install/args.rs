@@ -26,16 +26,29 @@ pub struct Install {
 #[derive(Debug, Subcommand)]
 pub enum InstallEngine {
     /// A file in podman's hooks directory
+    #[command(after_help = "Example:\n\
+\x20 devgate install podman --log /var/log/devgate.log")]
     Podman(InstallHooksDir),
     /// A file in CRI-O's hooks directory
+    #[command(after_help = "Example:\n\
+\x20 devgate install crio --when 'annotation=com.example.devices=^strict$'")]
     Crio(InstallHooksDir),
     /// A file in the hooks directory of NRI's hook-injector
+    #[command(after_help = "Example:\n\
+\x20 devgate install nri --when command=/bin/sh")]
     Nri(InstallHooksDir),
     /// A base runtime spec for containerd's CRI
+    #[command(after_help = "Example:\n\
+\x20 devgate install containerd --apply && systemctl restart containerd")]
     Containerd(InstallContainerd),
     /// A CDI device that containers can ask for
+    #[command(after_help = "Example:\n\
+\x20 devgate install cdi --dry-run")]
     Cdi(InstallCdi),
     /// Whichever of podman, crio and containerd are installed
+    #[command(after_help = "Example:\n\
+\x20 devgate install auto --among crio,containerd --prefix /host --apply \\\n\
+\x20   --binary /opt/devgate/bin/devgate --copy-binary")]
     Auto(InstallAuto),
 }
 
@@ -104,16 +117,28 @@ pub struct Uninstall {
 #[derive(Debug, Subcommand)]
 pub enum UninstallEngine {
     /// From podman's hooks directories
+    #[command(after_help = "Example:\n\
+\x20 devgate uninstall podman")]
     Podman(UninstallHooksDir),
     /// From CRI-O's hooks directories
+    #[command(after_help = "Example:\n\
+\x20 devgate uninstall crio --dry-run")]
     Crio(UninstallHooksDir),
     /// From the hooks directories of NRI's hook-injector
+    #[command(after_help = "Example:\n\
+\x20 devgate uninstall nri")]
     Nri(UninstallHooksDir),
     /// containerd's base runtime spec
+    #[command(after_help = "Example:\n\
+\x20 devgate uninstall containerd --apply && systemctl restart containerd")]
     Containerd(UninstallContainerd),
     /// The CDI device
+    #[command(after_help = "Example:\n\
+\x20 devgate uninstall cdi")]
     Cdi(UninstallCdi),
     /// From all of these
+    #[command(after_help = "Example:\n\
+\x20 devgate uninstall auto --apply --binary /usr/bin/devgate")]
     Auto(UninstallContainerd),
 }
 
