@@ -8,6 +8,9 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use thiserror::Error;
 
+/// Most bytes of a document: a config.json of 100,000 rules has about 8 MiB.
+pub const DOCUMENT_LIMIT: u64 = 16 << 20;
+
 /// Why a file's bytes are not to be had.
 #[derive(Debug, Error)]
 pub enum ReadError {

@@ -34,18 +34,24 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         logs.extend(job.log(&hook.options)?);
         enforce(&job.state, job.policy, hook.options.options())
     });
-    let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
-    for log in &mut logs {
-        // The program is attached, or the failure told: a full disk is no reason to go back.
-        if let Err(error) = log.append(&record) {
-            complain(&format!("warning: {:#}", anyhow::Error::new(error)));
-        }
+    if !logs.is_empty() {
+        let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
+        append(&mut logs, &record);
     }
     if let Enforced::Skipped { cause } = outcome? {
         let cause = anyhow::Error::new(cause);
         complain(&format!("warning: in a user namespace, so devices are not limited: {cause:#}"));
     }
     Ok(Exit::Success)
+}
+
+fn append(logs: &mut [Log], record: &Record) {
+    for log in logs {
+        // The program is attached, or the failure told: a full disk is no reason to go back.
+        if let Err(error) = log.append(record) {
+            complain(&format!("warning: {:#}", anyhow::Error::new(error)));
+        }
+    }
 }
 
 /// What the hook was called for.

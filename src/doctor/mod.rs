@@ -101,8 +101,7 @@ impl Group {
         found: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Finding {
-        let remedy = Some(remedy.into());
-        Finding { level: Level::Degraded, remedy, ..self.ok(check, found) }
+        self.ok(check, found).amiss(Level::Degraded, remedy)
     }
 
     fn broken(
@@ -111,8 +110,7 @@ impl Group {
         found: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Finding {
-        let remedy = Some(remedy.into());
-        Finding { level: Level::Broken, remedy, ..self.ok(check, found) }
+        self.ok(check, found).amiss(Level::Broken, remedy)
     }
 }
 
@@ -129,6 +127,12 @@ pub struct Finding {
     pub found: String,
     /// What to do about it; always there unless the level is [`Level::Ok`].
     pub remedy: Option<String>,
+}
+
+impl Finding {
+    fn amiss(self, level: Level, remedy: impl Into<String>) -> Finding {
+        Finding { level, remedy: Some(remedy.into()), ..self }
+    }
 }
 
 /// Whose engines, and which.

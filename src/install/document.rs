@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use toml_edit::DocumentMut;
+use toml_edit::{DocumentMut, Item};
 
 use super::{InstallError, Root};
 
@@ -22,6 +22,11 @@ pub(super) fn parse_toml(path: &Path, bytes: &[u8]) -> Result<DocumentMut, Insta
         let line = 1 + text.bytes().take(start).filter(|byte| *byte == b'\n').count();
         not_toml(format!("line {line}: {}", error.message()))
     })
+}
+
+/// What is at these keys, each within what the one before it names.
+pub(super) fn item<'d>(document: &'d DocumentMut, keys: &[&str]) -> Option<&'d Item> {
+    keys.iter().try_fold(document.as_item(), |item, key| item.get(key))
 }
 
 /// JSON as a file has it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{Item, Value};
 
-use super::document::read_toml;
+use super::document::{item, read_toml};
 use super::programs::{find_program, hook_injector, names};
 use super::{InstallError, Root};
 
@@ -125,11 +125,8 @@ impl HooksSetting {
 
     fn read(&self, root: &Root, file: &Path, dirs: &mut Vec<PathBuf>) -> Result<(), InstallError> {
         let Some(document) = read_toml(root, file)? else { return Ok(()) };
-        let mut item = Some(document.as_item());
-        for key in self.keys {
-            item = item.and_then(|item| item.get(key));
-        }
-        let Some(values) = item.and_then(Item::as_array) else { return Ok(()) };
+        let values = item(&document, self.keys).and_then(Item::as_array);
+        let Some(values) = values else { return Ok(()) };
         // podman 5: a last element {append = true} adds to what earlier files said.
         let appends = |value: &Value| {
             let table = value.as_inline_table();

@@ -152,9 +152,10 @@ impl Change {
         })
     }
 
-    fn apply(&self) -> Result<(), InstallError> {
-        if self.step() == Step::Unchanged {
-            return Ok(());
+    fn apply(&self) -> Result<Step, InstallError> {
+        let step = self.step();
+        if step == Step::Unchanged {
+            return Ok(step);
         }
         // Somebody else may have been at it since, for the same end or for another.
         let now = read(&self.content, LIMIT)?;
@@ -162,7 +163,7 @@ impl Change {
             return Err(InstallError::Changed { path: self.path.clone() });
         }
         if now.is_none() && self.after().is_none() {
-            return Ok(());
+            return Ok(step);
         }
         let dir = self.path.parent().unwrap_or(Path::new("/"));
         let done = match &self.after {
@@ -175,7 +176,8 @@ impl Change {
             }
         };
         let done = done.and_then(|()| File::open(dir)?.sync_all());
-        done.map_err(|source| InstallError::Write { path: self.path.clone(), source })
+        done.map(|()| step)
+            .map_err(|source| InstallError::Write { path: self.path.clone(), source })
     }
 }
 
@@ -243,9 +245,7 @@ impl Plan {
     /// plan is done.
     pub fn apply(&self, mut done: impl FnMut(&Change, Step)) -> Result<(), InstallError> {
         for change in &self.changes {
-            let step = change.step();
-            change.apply()?;
-            done(change, step);
+            done(change, change.apply()?);
         }
         Ok(())
     }

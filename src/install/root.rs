@@ -7,10 +7,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::InstallError;
-use crate::files::{ReadError, read_regular};
-
-/// Most bytes of a configuration file or a registration.
-const LIMIT: u64 = 16 << 20;
+use crate::files::{DOCUMENT_LIMIT, ReadError, read_regular};
 
 /// As many links as the kernel follows (path_resolution(7)).
 const MOST_LINKS: usize = 40;
@@ -123,7 +120,7 @@ impl Root {
     /// # Errors
     /// It is there and can't be read, is no regular file, or has more than 16 MiB.
     pub fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, InstallError> {
-        read(&self.at(path)?, LIMIT)
+        read(&self.at(path)?, DOCUMENT_LIMIT)
     }
 }
 

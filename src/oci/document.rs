@@ -6,10 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::files::{self, ReadError};
-
-/// Most bytes of one document. A config.json of 100,000 rules has about 8 MiB.
-pub(super) const LIMIT: u64 = 16 << 20;
+use crate::files::{self, DOCUMENT_LIMIT, ReadError};
 
 /// Which document, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +47,7 @@ pub enum OciError {
         document: Document,
     },
     /// It has more bytes than are read.
-    #[error("{document}: longer than {} bytes, the most that is read", LIMIT)]
+    #[error("{document}: longer than {} bytes, the most that is read", DOCUMENT_LIMIT)]
     TooLong {
         /// The document.
         document: Document,
@@ -87,13 +84,13 @@ pub enum OciError {
 
 /// All of a reader's bytes, or an error if there are too many.
 pub(super) fn read_bounded(reader: impl Read, document: &Document) -> Result<Vec<u8>, OciError> {
-    files::read_bounded(reader, LIMIT).map_err(|error| document.unread(error))
+    files::read_bounded(reader, DOCUMENT_LIMIT).map_err(|error| document.unread(error))
 }
 
 /// All of a regular file's bytes: a FIFO, say, would let a hook wait for ever.
 pub(super) fn read_regular_file(path: &Path) -> Result<(Vec<u8>, Document), OciError> {
     let document = Document::File(path.to_owned());
-    match files::read_regular(path, LIMIT) {
+    match files::read_regular(path, DOCUMENT_LIMIT) {
         Ok(bytes) => Ok((bytes, document)),
         Err(error) => Err(document.unread(error)),
     }

@@ -27,37 +27,23 @@ pub fn install(install: &Install, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let root = Root::new(&writing.prefix)?;
     let foreign = foreign(writing);
     let (hook, mut plan) = registration(hook, &root, foreign)?;
-    if let InstallEngine::Auto(args) = &install.engine {
-        return auto::install(args, &root, &hook, plan, out);
-    }
-    plan.and(registered(&install.engine, &root, &hook, foreign)?);
-    carry_out(&plan, writing, out)?;
-    Ok(Exit::Success)
-}
-
-fn registered(
-    engine: &InstallEngine,
-    root: &Root,
-    hook: &Registration,
-    foreign: Foreign,
-) -> anyhow::Result<Plan> {
     let in_dir = |engine, args: &InstallHooksDir| {
         let when = When::new(&args.when)?;
         let dir = args.hooks_dir.clone();
-        anyhow::Ok(HooksDir { engine, dir }.install(root, hook, &when, foreign)?)
+        anyhow::Ok(HooksDir { engine, dir }.install(&root, &hook, &when, foreign)?)
     };
-    match engine {
-        InstallEngine::Podman(args) => in_dir(Engine::Podman, args),
-        InstallEngine::Crio(args) => in_dir(Engine::Crio, args),
-        InstallEngine::Nri(args) => in_dir(Engine::Nri, args),
+    plan.and(match &install.engine {
+        InstallEngine::Podman(args) => in_dir(Engine::Podman, args)?,
+        InstallEngine::Crio(args) => in_dir(Engine::Crio, args)?,
+        InstallEngine::Nri(args) => in_dir(Engine::Nri, args)?,
         InstallEngine::Cdi(args) => {
-            let cdi = Cdi { dir: args.dir.cdi_dir.clone() };
-            Ok(cdi.install(root, hook, foreign)?)
+            Cdi { dir: args.dir.cdi_dir.clone() }.install(&root, &hook, foreign)?
         }
-        InstallEngine::Containerd(args) => in_containerd(args, root, hook, foreign),
-        // Its engines have plans of their own.
-        InstallEngine::Auto(_) => Ok(Plan::default()),
-    }
+        InstallEngine::Containerd(args) => in_containerd(args, &root, &hook, foreign)?,
+        InstallEngine::Auto(args) => return auto::install(args, &root, &hook, plan, out),
+    });
+    carry_out(&plan, writing, out)?;
+    Ok(Exit::Success)
 }
 
 fn in_containerd(

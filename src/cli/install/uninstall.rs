@@ -21,10 +21,20 @@ pub fn uninstall(uninstall: &Uninstall, out: &mut Vec<u8>) -> anyhow::Result<Exi
         }
     };
     let root = Root::new(&writing.prefix)?;
+    let which = which(&root, only)?;
+    let from_dirs = |engine, args: &UninstallHooksDir| {
+        HooksDir { engine, dir: args.hooks_dir.clone() }.uninstall(&root, &which)
+    };
     let mut exit = Exit::Success;
     let mut plan = match &uninstall.engine {
-        UninstallEngine::Auto(args) => everywhere(args, &root, &mut exit)?,
-        engine => unregistered(engine, &root, only)?,
+        UninstallEngine::Podman(args) => from_dirs(Engine::Podman, args)?,
+        UninstallEngine::Crio(args) => from_dirs(Engine::Crio, args)?,
+        UninstallEngine::Nri(args) => from_dirs(Engine::Nri, args)?,
+        UninstallEngine::Cdi(args) => {
+            Cdi { dir: args.dir.cdi_dir.clone() }.uninstall(&root, &which)?
+        }
+        UninstallEngine::Containerd(args) => containerd(&args.toml).uninstall(&root, &which)?,
+        UninstallEngine::Auto(args) => everywhere(args, &root, &which, &mut exit),
     };
     if let Some(binary) = only.binary.as_deref().filter(|_| only.remove_binary) {
         let binary = Binary::new(binary)?;
@@ -45,9 +55,9 @@ pub fn uninstall(uninstall: &Uninstall, out: &mut Vec<u8>) -> anyhow::Result<Exi
 fn everywhere(
     args: &UninstallContainerd,
     root: &Root,
+    which: impl Fn(&Registration) -> bool,
     exit: &mut Exit,
-) -> Result<Plan, InstallError> {
-    let which = which(root, &args.only)?;
+) -> Plan {
     let mut plan = Plan::default();
     for engine in Engine::ALL {
         let taken_out = match engine {
@@ -68,7 +78,7 @@ fn everywhere(
             }
         }
     }
-    Ok(plan)
+    plan
 }
 
 /// Those of one binary, if one is named.
@@ -78,22 +88,6 @@ fn which(root: &Root, only: &Only) -> Result<impl Fn(&Registration) -> bool, Ins
     Ok(move |registration: &Registration| {
         binary.as_ref().is_none_or(|binary| binary.is_same(&root, &registration.binary))
     })
-}
-
-fn unregistered(engine: &UninstallEngine, root: &Root, only: &Only) -> Result<Plan, InstallError> {
-    let which = which(root, only)?;
-    let from_dirs = |engine, args: &UninstallHooksDir| {
-        HooksDir { engine, dir: args.hooks_dir.clone() }.uninstall(root, &which)
-    };
-    match engine {
-        UninstallEngine::Podman(args) => from_dirs(Engine::Podman, args),
-        UninstallEngine::Crio(args) => from_dirs(Engine::Crio, args),
-        UninstallEngine::Nri(args) => from_dirs(Engine::Nri, args),
-        UninstallEngine::Containerd(args) | UninstallEngine::Auto(args) => {
-            containerd(&args.toml).uninstall(root, &which)
-        }
-        UninstallEngine::Cdi(args) => Cdi { dir: args.dir.cdi_dir.clone() }.uninstall(root, &which),
-    }
 }
 
 /// What names the binary still, or may, when the plan is carried out.

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
-use super::super::InstallError;
-use super::super::document::parse_toml;
+use super::super::document::{item, parse_toml};
 use super::super::plan::Foreign;
+use super::super::{InstallError, Root};
 use super::RUNC;
 use super::style::Style;
 
@@ -14,11 +14,11 @@ use super::style::Style;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version {
     number: i64,
-    pub(super) plugin: &'static str,
+    plugin: &'static str,
     since: &'static str,
 }
 
-pub(super) const VERSIONS: [Version; 2] = [
+const VERSIONS: [Version; 2] = [
     Version { number: 2, plugin: "io.containerd.grpc.v1.cri", since: "1.3" },
     Version { number: 3, plugin: "io.containerd.cri.v1.runtime", since: "2.0" },
 ];
@@ -58,7 +58,8 @@ impl Version {
 
     /// The keys of a runtime's table.
     fn keys<'k>(&self, handler: &'k str) -> [&'k str; 5] {
-        ["plugins", self.plugin, "containerd", "runtimes", handler]
+        let [plugins, plugin, containerd, runtimes] = self.runtimes();
+        [plugins, plugin, containerd, runtimes, handler]
     }
 }
 
@@ -71,6 +72,11 @@ pub(super) struct ConfigToml {
 }
 
 impl ConfigToml {
+    /// The file, as [`ConfigToml::of`] has it.
+    pub(super) fn read(root: &Root, path: &Path) -> Result<Option<ConfigToml>, InstallError> {
+        ConfigToml::of(path, root.read(path)?.as_deref())
+    }
+
     /// What can be said of a file that was read: none if it is not there, or of a version that
     /// can name no base spec of devgate's.
     pub(super) fn of(
@@ -133,11 +139,8 @@ impl ConfigToml {
 
     /// The base specs that the runtimes name, each with its runtime.
     pub(super) fn specs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut item = Some(self.document.as_item());
-        for key in self.version.runtimes() {
-            item = item.and_then(|item| item.get(key));
-        }
-        let runtimes = item.and_then(Item::as_table_like);
+        let runtimes = item(&self.document, &self.version.runtimes());
+        let runtimes = runtimes.and_then(Item::as_table_like);
         let runtimes = runtimes.into_iter().flat_map(TableLike::iter);
         // An empty one is none: `containerd config default` writes them.
         runtimes

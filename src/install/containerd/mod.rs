@@ -103,8 +103,7 @@ impl Containerd {
     /// What to write into config.toml, by hand; none if it is there.
     fn lines(&self, root: &Root, handler: &str) -> Result<Option<String>, InstallError> {
         let base = self.base_spec()?;
-        let content = root.read(&self.config)?;
-        let config = ConfigToml::of(&self.config, content.as_deref())?;
+        let config = ConfigToml::read(root, &self.config)?;
         if config.is_some_and(|config| config.handlers_of(&base).iter().any(|has| has == handler)) {
             return Ok(None);
         }
@@ -149,8 +148,7 @@ impl Containerd {
     }
 
     fn has_imports(&self, root: &Root) -> Result<bool, InstallError> {
-        let content = root.read(&self.config)?;
-        let config = ConfigToml::of(&self.config, content.as_deref())?;
+        let config = ConfigToml::read(root, &self.config)?;
         Ok(config.is_some_and(|config| config.has_imports()))
     }
 
@@ -171,8 +169,7 @@ impl Containerd {
 /// # Errors
 /// It can't be read.
 pub fn base_specs(root: &Root, config: &Path) -> Result<Vec<PathBuf>, InstallError> {
-    let content = root.read(config)?;
-    let config = ConfigToml::of(config, content.as_deref())?;
+    let config = ConfigToml::read(root, config)?;
     let named = config.iter().flat_map(ConfigToml::specs).map(|(_, spec)| PathBuf::from(spec));
     let named: BTreeSet<PathBuf> = named.collect();
     Ok(named.into_iter().collect())
@@ -183,8 +180,7 @@ pub fn base_specs(root: &Root, config: &Path) -> Result<Vec<PathBuf>, InstallErr
 /// # Errors
 /// It can't be read.
 pub fn handlers(root: &Root, config: &Path, spec: &Path) -> Result<Vec<String>, InstallError> {
-    let content = root.read(config)?;
-    let config = ConfigToml::of(config, content.as_deref())?;
+    let config = ConfigToml::read(root, config)?;
     let spec = spec.to_str().unwrap_or_default();
     Ok(config.map(|config| config.handlers_of(spec)).unwrap_or_default())
 }
@@ -194,7 +190,6 @@ pub fn handlers(root: &Root, config: &Path, spec: &Path) -> Result<Vec<String>, 
 /// # Errors
 /// It can't be read.
 pub fn warnings(root: &Root, config: &Path) -> Result<Vec<String>, InstallError> {
-    let content = root.read(config)?;
-    let config = ConfigToml::of(config, content.as_deref())?;
+    let config = ConfigToml::read(root, config)?;
     Ok(config.map(|config| config.warnings()).unwrap_or_default())
 }

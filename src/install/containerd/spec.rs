@@ -12,10 +12,7 @@ use serde_json::{Map, Value, json};
 use super::super::programs::find_program;
 use super::super::registration::Registration;
 use super::super::{InstallError, Root};
-use crate::files::read_regular;
-
-/// Most bytes of a spec.
-const LIMIT: u64 = 16 << 20;
+use crate::files::{DOCUMENT_LIMIT, read_regular};
 
 /// Where the spec comes from that the hook is added to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +48,7 @@ impl SpecSource {
         match self {
             SpecSource::File(path) => {
                 let read = |source| InstallError::Read { path: path.clone(), source };
-                self.parse(&read_regular(path, LIMIT).map_err(read)?)
+                self.parse(&read_regular(path, DOCUMENT_LIMIT).map_err(read)?)
             }
             SpecSource::Usual => {
                 let there = root.read(base)?.filter(|content| registered(content).is_some());
