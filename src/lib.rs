@@ -25,4 +25,5 @@ pub mod kernel;
 pub mod mounts;
 pub mod oci;
 pub mod policy;
+pub mod run_dir;
 pub mod verify;

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("device", &[]),
     ("files", &[]),
     ("mounts", &[]),
+    ("run_dir", &[]),
     ("policy", &["device"]),
     ("oci", &["device", "files", "policy"]),
     ("bpf", &["device"]),
@@ -16,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("analyze", &["bpf", "device", "policy"]),
     ("decode", &["analyze", "device", "policy"]),
     ("verify", &["analyze", "bpf", "device", "policy"]),
-    ("kernel", &["bpf", "mounts", "verify"]),
+    ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
     ("install", &["files"]),
