@@ -68,6 +68,7 @@ pub fn main() -> ExitCode {
         return Exit::Usage.into();
     };
     let mut out = Vec::new();
+    let changes = matches!(command, Command::Apply(_) | Command::Detach(_));
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
     match (outcome, written) {
@@ -78,10 +79,19 @@ pub fn main() -> ExitCode {
         // A reader who has seen enough is no failure.
         (Ok(exit), Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => exit.into(),
         (Ok(_), Err(error)) => {
-            complain(&format!("standard output: {error}"));
+            complain(&format!("standard output: {error}{}", lost(changes, &out)));
             Exit::Failure.into()
         }
         (Ok(exit), Ok(())) => exit.into(),
+    }
+}
+
+/// What a command that changes something could not say about it.
+fn lost(changes: bool, out: &[u8]) -> String {
+    let out = String::from_utf8_lossy(out);
+    match changes {
+        true => format!("; this was done: {}", out.trim_end().replace('\n', "; ")),
+        false => String::new(),
     }
 }
 
