@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use devgate::hook::{Annotated, Enforced, HookError, Log, Record, prepare, run as enforce};
 use devgate::kernel::{NAME_PREFIX, Stale};
-use devgate::oci::{Config, HookInput, OciError, State, read_hook_input};
+use devgate::oci::{Config, Document, HookInput, OciError, State, read_hook_input};
 use devgate::policy::Policy;
 
 use super::args::Hook;
@@ -19,7 +19,7 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     // First of all, so that a log which can't be used leaves everything as it was.
     let log = hook.options.log.as_ref().map(|path| Log::open(path, hook.options.log_format.into()));
     let log = log.transpose()?;
-    let input = read_hook_input(stdin()?).map_err(HookError::from);
+    let input = stdin().and_then(read_hook_input).map_err(HookError::from);
     let container = input.as_ref().ok().map(|input| input.state.id.clone());
     let mut warnings = Vec::new();
     let job = input.and_then(|input| Job::new(hook, input, &mut warnings));
@@ -85,8 +85,9 @@ impl Job {
 }
 
 /// Without the buffer of [`io::stdin`]: it is read in one go.
-fn stdin() -> io::Result<File> {
-    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+fn stdin() -> Result<File, OciError> {
+    let copy = io::stdin().as_fd().try_clone_to_owned();
+    copy.map(File::from).map_err(|source| OciError::Read { document: Document::State, source })
 }
 
 fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
