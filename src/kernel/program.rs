@@ -170,7 +170,8 @@ pub enum DetachError {
 pub fn detach(cgroup: BorrowedFd<'_>, id: ProgId) -> Result<bool, DetachError> {
     let program = match id.open() {
         Ok(program) => program,
-        Err(Errno::ENOENT) => return Ok(false),
+        // An error is no proof: what is attached is listed.
+        Err(Errno::ENOENT) if !query(cgroup)?.ids.contains(&id) => return Ok(false),
         Err(errno) => return Err(DetachError::Open { id, errno }),
     };
     for _ in 0..DETACH_ATTEMPTS {
