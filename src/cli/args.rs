@@ -8,7 +8,7 @@ use super::asked::Asked;
 use super::doctor::Doctor;
 use super::hook_options::HookOptions;
 use super::install::args as install;
-pub use super::modes::{CompileFormat, DefaultDevicesMode, StaleMode};
+pub use super::modes::{CompileFormat, DefaultDevicesMode, RetvalProgramsMode, StaleMode};
 use super::target::Target;
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
@@ -125,6 +125,9 @@ pub struct Apply {
     /// Which programs give way to the new one
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub stale: StaleMode,
+    /// What to do if a program that runs after the new one could allow what that one denies
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub retval_programs: RetvalProgramsMode,
 }
 
 #[derive(Debug, ClapArgs)]

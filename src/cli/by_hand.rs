@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use anyhow::Context;
 use devgate::cgroup::Cgroup;
 use devgate::hook::enforce;
-use devgate::kernel::{self, Outcome, ProgId};
+use devgate::kernel::{self, DirectAttach, Outcome, ProgId};
 
 use super::args::{Apply, Detach};
 use super::{Exit, complain, config};
@@ -14,7 +14,8 @@ use super::{Exit, complain, config};
 pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let prepared = config::prepared(&apply.rules)?;
     let cgroup = Cgroup::open(&apply.cgroup)?;
-    let outcome = enforce(&cgroup, &prepared.verified, apply.stale.into())?;
+    let how = DirectAttach { stale: apply.stale.into(), retval: apply.retval_programs.into() };
+    let outcome = enforce(&cgroup, &prepared.verified, how)?;
     let Outcome { id, detached, left } = outcome;
     let insns = prepared.verified.program().insns().len();
     writeln!(out, "attached program {id} ({insns} instructions)")?;

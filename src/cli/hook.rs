@@ -91,7 +91,7 @@ fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     writeln!(out)?;
     describe::listing(out, prepared.verified.program())?;
     writeln!(out)?;
-    plan(out, job.state.pid(), hook.options.options().stale)?;
+    plan(out, job.state.pid(), hook.options.options().attach.stale)?;
     Ok(Exit::Success)
 }
 

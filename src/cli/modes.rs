@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use devgate::hook::{LogFormat, Rootless};
 use devgate::install::Engine;
-use devgate::kernel::Stale;
+use devgate::kernel::{RetvalPrograms, Stale};
 use devgate::policy::DefaultDevices;
 
 /// Where the base rules (/dev/null and its like) go
@@ -45,6 +45,24 @@ impl From<StaleMode> for Stale {
             StaleMode::All => Stale::All,
             StaleMode::Own => Stale::Own,
             StaleMode::None => Stale::None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RetvalProgramsMode {
+    /// Fail: a device that is denied might open
+    #[default]
+    Refuse,
+    /// Let such programs run
+    Allow,
+}
+
+impl From<RetvalProgramsMode> for RetvalPrograms {
+    fn from(mode: RetvalProgramsMode) -> RetvalPrograms {
+        match mode {
+            RetvalProgramsMode::Refuse => RetvalPrograms::Refuse,
+            RetvalProgramsMode::Allow => RetvalPrograms::Allow,
         }
     }
 }

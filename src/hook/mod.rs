@@ -9,6 +9,7 @@ pub(crate) use log::chain;
 pub use log::{Log, LogError, LogFormat, Record};
 pub use rootless::in_user_namespace;
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -16,8 +17,8 @@ use thiserror::Error;
 use crate::cgroup::{Cgroup, CgroupError, Refusal};
 use crate::compile::{CompileError, compile};
 use crate::kernel::{
-    AttachError, AttachFlags, DirectAttach, LoadError, Outcome, ProgId, QueryError, Stale, load,
-    query,
+    AttachError, AttachFlags, Attached, DirectAttach, LoadError, Outcome, ProgId, QueryError,
+    RetvalReason, load, query,
 };
 use crate::oci::{OciError, State};
 use crate::policy::Policy;
@@ -36,8 +37,8 @@ pub enum Rootless {
 /// A hook's options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Which programs give way.
-    pub stale: Stale,
+    /// How the program is attached.
+    pub attach: DirectAttach,
     /// What to do in a user namespace.
     pub rootless: Rootless,
 }
@@ -91,6 +92,23 @@ pub enum EnforceError {
         ancestor: PathBuf,
         /// The program there.
         id: ProgId,
+    },
+    /// A program that runs after ours could allow what ours denies.
+    #[error(
+        "cgroup {}: program {id} on {} runs after devgate's and may set the return value, so it \
+         could allow what is denied ({reason}); detach it, or accept it with --retval-programs allow",
+        cgroup.display(),
+        holder.as_ref().map_or("a cgroup that can't be seen".into(), |dir| dir.to_string_lossy())
+    )]
+    Retval {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// The cgroup that the program is attached to, if it is seen.
+        holder: Option<PathBuf>,
+        /// The program.
+        id: ProgId,
+        /// Why it may set the return value.
+        reason: RetvalReason,
     },
 }
 
@@ -152,35 +170,50 @@ pub fn prepare(policy: Policy) -> Result<Prepared, PrepareError> {
 pub fn enforce(
     cgroup: &Cgroup,
     verified: &Verified,
-    stale: Stale,
+    how: DirectAttach,
 ) -> Result<Outcome, EnforceError> {
-    use std::os::fd::AsFd;
     cgroup.guard()?;
     let program = load(verified)?;
-    DirectAttach { stale }
-        .attach(cgroup.as_fd(), &program)
-        .map_err(|source| explain(cgroup, source))
+    how.attach(cgroup.as_fd(), &program).map_err(|source| explain(cgroup, source))
 }
 
-/// An ancestor's exclusive program is why the kernel says EPERM to one who has the right.
+/// The kernel speaks of programs; which cgroup of the hierarchy has one is found here. An
+/// ancestor's exclusive program is why it says EPERM to one who has the right.
 fn explain(cgroup: &Cgroup, source: AttachError) -> EnforceError {
-    if let AttachError::Permission(_) = source
-        && let Some((ancestor, id)) = exclusive_ancestor(cgroup)
-    {
-        return EnforceError::ExclusiveAncestor { cgroup: cgroup.path().to_owned(), ancestor, id };
+    let path = || cgroup.path().to_owned();
+    match source {
+        AttachError::Permission(_) => {
+            let exclusive = |attached: &Attached| attached.flags == AttachFlags::EXCLUSIVE;
+            let parent = cgroup.parent().ok().flatten();
+            if let Some((ancestor, attached)) = upwards(parent, exclusive)
+                && let Some(&id) = attached.ids.first()
+            {
+                return EnforceError::ExclusiveAncestor { cgroup: path(), ancestor, id };
+            }
+            EnforceError::Attach { cgroup: path(), source }
+        }
+        AttachError::Retval { id, reason } => {
+            let holds = |attached: &Attached| attached.ids.contains(&id);
+            let own = query(cgroup.as_fd()).is_ok_and(|attached| holds(&attached));
+            let above = || upwards(cgroup.parent().ok().flatten(), holds).map(|(dir, _)| dir);
+            let holder = if own { Some(path()) } else { above() };
+            EnforceError::Retval { cgroup: path(), holder, id, reason }
+        }
+        source => EnforceError::Attach { cgroup: path(), source },
     }
-    EnforceError::Attach { cgroup: cgroup.path().to_owned(), source }
 }
 
-fn exclusive_ancestor(cgroup: &Cgroup) -> Option<(PathBuf, ProgId)> {
-    use std::os::fd::AsFd;
-    let mut next = cgroup.parent().ok()?;
-    while let Some(ancestor) = next {
-        let attached = query(ancestor.as_fd()).ok()?;
-        if let (AttachFlags::EXCLUSIVE, Some(id)) = (attached.flags, attached.ids.first()) {
-            return Some((ancestor.path().to_owned(), *id));
+/// The first cgroup from `next` on upwards whose programs are like this, with them.
+fn upwards(
+    mut next: Option<Cgroup>,
+    wanted: impl Fn(&Attached) -> bool,
+) -> Option<(PathBuf, Attached)> {
+    while let Some(cgroup) = next {
+        let attached = query(cgroup.as_fd()).ok()?;
+        if !attached.ids.is_empty() && wanted(&attached) {
+            return Some((cgroup.path().to_owned(), attached));
         }
-        next = ancestor.parent().ok()?;
+        next = cgroup.parent().ok()?;
     }
     None
 }
@@ -194,7 +227,7 @@ pub fn run(state: &State, policy: Policy, options: Options) -> Result<Enforced, 
     let prepared = prepare(policy)?;
     let cgroup = Cgroup::of_process(pid)?;
     let insns = prepared.verified.program().insns().len();
-    match enforce(&cgroup, &prepared.verified, options.stale) {
+    match enforce(&cgroup, &prepared.verified, options.attach) {
         Ok(outcome) => Ok(Enforced::Attached { cgroup: cgroup.path().to_owned(), outcome, insns }),
         Err(cause)
             if options.rootless == Rootless::Warn

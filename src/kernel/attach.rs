@@ -17,6 +17,7 @@ use super::lock::{LOCK_WAIT, lock};
 use super::program::ProgId;
 use super::query::{AttachFlags, Attached, QueryError, query};
 use super::replace::Replacement;
+use super::retval::{self, RetvalPrograms, RetvalReason};
 
 /// Rounds on top of two for each program that is there at first.
 const SPARE_ROUNDS: usize = 32;
@@ -100,6 +101,14 @@ pub enum AttachError {
     /// The kernel would not attach it, for another reason.
     #[error("the program can't be attached")]
     Attach(#[source] Errno),
+    /// A program that runs after the new one could allow what that one denies.
+    #[error("program {id} runs after the new one and may set the return value: {reason}")]
+    Retval {
+        /// The program.
+        id: ProgId,
+        /// Why it may.
+        reason: RetvalReason,
+    },
     /// Somebody else kept changing what is attached.
     #[error("others changed the attached programs {rounds} times in a row")]
     Contended {
@@ -118,10 +127,12 @@ pub enum AttachError {
 
 /// Attaches programs by the cgroup's own list of them: whoever has the right to may detach
 /// them again. The program stays when devgate ends, and goes with the cgroup.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirectAttach {
     /// What gives way.
     pub stale: Stale,
+    /// What to do about programs that can take denials back.
+    pub retval: RetvalPrograms,
 }
 
 impl DirectAttach {
@@ -152,13 +163,27 @@ impl DirectAttach {
             removed: Vec::new(),
             left: BTreeMap::new(),
         };
-        replacement.settle(rounds, first).map_err(|cause| match replacement.undo() {
-            Ok(()) => cause,
-            Err(undo) => AttachError::Undo { cause: Box::new(cause), undo },
-        })?;
+        let settled = replacement.settle(rounds, first);
+        settled.and_then(|()| self.is_obeyed(cgroup, program)).map_err(
+            |cause| match replacement.undo() {
+                Ok(()) => cause,
+                Err(undo) => AttachError::Undo { cause: Box::new(cause), undo },
+            },
+        )?;
         let Replacement { removed, left, .. } = replacement;
         let detached = removed.into_iter().map(|(id, _)| id).collect();
         Ok(Outcome { id: program.id(), detached, left: left.into_iter().collect() })
+    }
+
+    /// Whether what the program denies stays denied.
+    fn is_obeyed(self, cgroup: BorrowedFd<'_>, program: &Loaded) -> Result<(), AttachError> {
+        match self.retval {
+            RetvalPrograms::Allow => Ok(()),
+            RetvalPrograms::Refuse => match retval::after(cgroup, program.id())? {
+                Some((id, reason)) => Err(AttachError::Retval { id, reason }),
+                None => Ok(()),
+            },
+        }
     }
 }
 

@@ -10,6 +10,8 @@ mod program;
 mod query;
 mod replace;
 mod retry;
+mod retval;
+mod symbols;
 pub(crate) mod sys;
 
 pub use attach::{AttachError, DirectAttach, LeftReason, Outcome, Stale};
@@ -18,3 +20,5 @@ pub use link::{Link, link_pins, links};
 pub use load::{LoadError, Loaded, NAME_PREFIX, load};
 pub use program::{DetachError, ProgId, Program, ProgramError, detach};
 pub use query::{AttachFlags, Attached, QueryError, query, query_effective};
+pub use retval::{RetvalPrograms, RetvalReason};
+pub use symbols::Symbols;

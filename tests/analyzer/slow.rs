@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use devgate::analyze::analyze;
+use devgate::analyze::{Budget, analyze};
 
 use crate::common::assembly::assemble;
 use crate::expressions::allowed_if;
@@ -45,6 +45,6 @@ fn takes_long(code: &str) -> bool {
     let program = assemble(&text);
     let (done, result) = channel();
     // Not joined: it may go on until the test binary ends.
-    thread::spawn(move || done.send(analyze(&program)));
+    thread::spawn(move || done.send(analyze(&program, Budget::PROOF)));
     result.recv_timeout(LONG).is_err()
 }

@@ -6,6 +6,7 @@ mod gone;
 mod held;
 mod refused;
 mod replaced;
+mod retval;
 
 #[path = "../common/mod.rs"]
 mod common;

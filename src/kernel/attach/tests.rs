@@ -60,7 +60,7 @@ fn attach(cgroup: &TestCgroup, program: &Loaded, flags: u32) {
     sys::prog_attach(cgroup.dir.as_fd(), program.as_fd(), flags, None, 0).unwrap();
 }
 
-const ALL: DirectAttach = DirectAttach { stale: Stale::All };
+const ALL: DirectAttach = DirectAttach { stale: Stale::All, retval: RetvalPrograms::Refuse };
 
 /// Enough rounds to put the new program in, too few to take all others off.
 fn fail_half_way(cgroup: &TestCgroup, new: &Loaded) {
