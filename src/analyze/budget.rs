@@ -17,7 +17,7 @@ impl Budget {
 
     /// For a program that somebody attached: a part of the half second of CPU and the 100 MiB
     /// that looking at one may cost.
-    pub const REPORT: Budget = Budget { steps: 3 << 20, bytes: 24 << 20 };
+    pub const REPORT: Budget = Budget { steps: 10 << 20, bytes: 40 << 20 };
 }
 
 /// What is left of a budget.

@@ -6,6 +6,7 @@ use devgate::decode::{Answers, DecodeError};
 
 use crate::common::assembly::assemble;
 use crate::grid::says;
+use crate::slow::takes_long;
 
 fn within(text: &str) -> Result<(), AnalyzeError> {
     explore(&assemble(text), &ByNumber, Budget::REPORT).map(drop)
@@ -14,6 +15,8 @@ fn within(text: &str) -> Result<(), AnalyzeError> {
 /// As a tree, the value has 2^40 nodes; what is shared is evaluated once.
 #[test]
 fn a_doubled_number_is_as_long_as_its_code() {
+    let in_minors = format!("{} if r5 == 0 goto yes", "r5 += r5; ".repeat(40));
+    assert!(!takes_long(&in_minors), "it is a tree again");
     let doubled = "r2 += r2; ".repeat(40);
     let text = format!("r2 = *(u32 *)(r1 +8); {doubled} w0 = 0; if r2 == 0 goto +1; w0 = 1; exit");
     let regions = analyze(&assemble(&text), Budget::PROOF);

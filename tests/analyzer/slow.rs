@@ -40,7 +40,7 @@ fn one_condition_is_decided_soon() {
     assert!(late.is_empty(), "not within {LONG:?}: {late:#?}");
 }
 
-fn takes_long(code: &str) -> bool {
+pub fn takes_long(code: &str) -> bool {
     let text = format!("r5 = *(u32 *)(r1 +8); {code}; w0 = 0; exit; yes: ; w0 = 1; exit");
     let program = assemble(&text);
     let (done, result) = channel();
