@@ -19,7 +19,7 @@
 
 use thiserror::Error;
 
-use crate::analyze::{AnalyzeError, Interval, Region, analyze};
+use crate::analyze::{AnalyzeError, Budget, Interval, Region, analyze};
 use crate::bpf::Program;
 use crate::device::{Access, DeviceType, Request};
 use crate::policy::{Number, Policy, Rule, Verdict, decide};
@@ -87,7 +87,7 @@ const ALL_REQUESTS: u128 = (2 * 8) << 64;
 /// # Errors
 /// A request on which they differ, or why the program can't be analyzed.
 pub fn verify(program: Program, policy: &Policy) -> Result<Verified, VerifyError> {
-    let regions = analyze(&program)?;
+    let regions = analyze(&program, Budget::PROOF)?;
     let covered = regions.iter().map(Region::size).sum();
     if covered != ALL_REQUESTS {
         return Err(VerifyError::Coverage { covered });

@@ -8,7 +8,9 @@ use super::asked::Asked;
 use super::doctor::Doctor;
 use super::hook_options::HookOptions;
 use super::install::args as install;
-pub use super::modes::{CompileFormat, DefaultDevicesMode, OverrideAncestorMode, StaleMode};
+pub use super::modes::{
+    CompileFormat, DefaultDevicesMode, OverrideAncestorMode, RetvalProgramsMode, StaleMode,
+};
 use super::target::Target;
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
@@ -128,6 +130,9 @@ pub struct Apply {
     /// What to do if a program above, attached with BPF_F_ALLOW_OVERRIDE, would be in force no more
     #[arg(long, value_name = "WHAT", default_value = "refuse")]
     pub override_ancestor: OverrideAncestorMode,
+    /// What to do if a program that runs after the new one could allow what that one denies
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub retval_programs: RetvalProgramsMode,
 }
 
 #[derive(Debug, ClapArgs)]

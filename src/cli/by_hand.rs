@@ -17,6 +17,7 @@ pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let how = DirectAttach {
         stale: apply.stale.into(),
         override_ancestor: apply.override_ancestor.into(),
+        retval: apply.retval_programs.into(),
     };
     let outcome = enforce(&cgroup, &prepared.verified, how)?;
     let insns = prepared.verified.program().insns().len();

@@ -7,7 +7,8 @@ use devgate::hook::Options;
 use devgate::kernel::DirectAttach;
 
 use super::modes::{
-    DefaultDevicesMode, LogFormatMode, OverrideAncestorMode, RootlessMode, StaleMode,
+    DefaultDevicesMode, LogFormatMode, OverrideAncestorMode, RetvalProgramsMode, RootlessMode,
+    StaleMode,
 };
 
 #[derive(Clone, Debug, Default, ClapArgs)]
@@ -21,6 +22,9 @@ pub struct HookOptions {
     /// What to do if a program above, attached with BPF_F_ALLOW_OVERRIDE, would be in force no more
     #[arg(long, value_name = "WHAT", default_value = "refuse")]
     pub override_ancestor: OverrideAncestorMode,
+    /// What to do if a program that runs after the new one could allow what that one denies
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub retval_programs: RetvalProgramsMode,
     /// What to do in a user namespace, where the kernel loads no device programs
     #[arg(long, value_name = "WHAT", default_value = "warn")]
     pub rootless: RootlessMode,
@@ -46,6 +50,7 @@ impl HookOptions {
         let attach = DirectAttach {
             stale: self.stale.into(),
             override_ancestor: self.override_ancestor.into(),
+            retval: self.retval_programs.into(),
         };
         Options { attach, rootless: self.rootless.into() }
     }
@@ -58,6 +63,7 @@ impl HookOptions {
             ("--default-devices", unusual(self.default_devices)),
             ("--stale", unusual(self.stale)),
             ("--override-ancestor", unusual(self.override_ancestor)),
+            ("--retval-programs", unusual(self.retval_programs)),
             ("--rootless", unusual(self.rootless)),
             ("--log", log),
             ("--log-dir", log_dir.filter(|dir| dir != LOG_DIR)),

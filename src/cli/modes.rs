@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use devgate::hook::{LogFormat, Rootless};
 use devgate::install::Engine;
-use devgate::kernel::{OverrideAncestor, Stale};
+use devgate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
 use devgate::policy::DefaultDevices;
 
 /// Where the base rules (/dev/null and its like) go
@@ -63,6 +63,24 @@ impl From<OverrideAncestorMode> for OverrideAncestor {
         match mode {
             OverrideAncestorMode::Refuse => OverrideAncestor::Refuse,
             OverrideAncestorMode::Replace => OverrideAncestor::Replace,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RetvalProgramsMode {
+    /// Fail: a device that is denied might open
+    #[default]
+    Refuse,
+    /// Let such programs run
+    Allow,
+}
+
+impl From<RetvalProgramsMode> for RetvalPrograms {
+    fn from(mode: RetvalProgramsMode) -> RetvalPrograms {
+        match mode {
+            RetvalProgramsMode::Refuse => RetvalPrograms::Refuse,
+            RetvalProgramsMode::Allow => RetvalPrograms::Allow,
         }
     }
 }

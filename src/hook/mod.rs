@@ -18,7 +18,7 @@ use crate::cgroup::{Cgroup, CgroupError, Process, Refusal};
 use crate::compile::{CompileError, compile};
 use crate::kernel::{
     AboveError, AttachError, AttachFlags, Attached, Attachment, DirectAttach, LoadError,
-    NotRestored, Outcome, ProgId, QueryError, load, query,
+    NotRestored, Outcome, ProgId, QueryError, RetvalReason, load, query,
 };
 use crate::oci::{OciError, State};
 use crate::policy::Policy;
@@ -107,6 +107,23 @@ pub enum EnforceError {
         /// Why it failed.
         #[source]
         cause: Box<EnforceError>,
+    },
+    /// A program that runs after ours could allow what ours denies.
+    #[error(
+        "cgroup {}: program {id} on {} runs after devgate's and may set the return value, so it \
+         could allow what is denied ({reason}); detach it, or accept it with --retval-programs allow",
+        cgroup.display(),
+        holder.as_ref().map_or("a cgroup that can't be seen".into(), |dir| dir.to_string_lossy())
+    )]
+    Retval {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// The cgroup that the program is attached to, if it is seen.
+        holder: Option<PathBuf>,
+        /// The program.
+        id: ProgId,
+        /// Why it may set the return value.
+        reason: RetvalReason,
     },
 }
 
@@ -201,33 +218,51 @@ fn undone(cgroup: &Cgroup, attachment: Attachment<'_>, cause: EnforceError) -> E
     }
 }
 
+/// The kernel speaks of programs; which cgroup of the hierarchy has one is found here. An
+/// ancestor's exclusive program is why it says EPERM to one who has the right.
+fn explain(cgroup: &Cgroup, source: AttachError) -> EnforceError {
+    let path = || cgroup.path().to_owned();
+    let above = |wanted: &dyn Fn(&Attached) -> bool| {
+        cgroup.parent().ok().and_then(|parent| upwards(parent, wanted).ok()?)
+    };
+    match source {
+        AttachError::Permission(_) => {
+            let exclusive = above(&|attached| attached.flags == AttachFlags::EXCLUSIVE);
+            match exclusive.and_then(|(dir, attached)| Some((dir, attached.single()?))) {
+                Some((ancestor, id)) => {
+                    EnforceError::ExclusiveAncestor { cgroup: path(), ancestor, id }
+                }
+                None => EnforceError::Attach { cgroup: path(), source },
+            }
+        }
+        AttachError::Retval { id, reason } => {
+            let holds = |attached: &Attached| attached.ids.contains(&id);
+            let own = query(cgroup.as_fd()).is_ok_and(|attached| holds(&attached));
+            let holder = if own { Some(path()) } else { above(&holds).map(|(dir, _)| dir) };
+            EnforceError::Retval { cgroup: path(), holder, id, reason }
+        }
+        source => EnforceError::Attach { cgroup: path(), source },
+    }
+}
+
 /// The nearest cgroup above that has programs, as far up as a mount shows them.
 fn nearest_above(cgroup: &Cgroup) -> Result<Option<(PathBuf, Attached)>, AboveError> {
-    let mut next = cgroup.parent()?;
-    while let Some(ancestor) = next {
-        let attached = query(ancestor.as_fd())?;
-        if !attached.ids.is_empty() {
-            return Ok(Some((ancestor.path().to_owned(), attached)));
+    upwards(cgroup.parent()?, |_| true)
+}
+
+/// The first cgroup from `next` on upwards whose programs are like this, with them.
+fn upwards(
+    mut next: Option<Cgroup>,
+    wanted: impl Fn(&Attached) -> bool,
+) -> Result<Option<(PathBuf, Attached)>, AboveError> {
+    while let Some(cgroup) = next {
+        let attached = query(cgroup.as_fd())?;
+        if !attached.ids.is_empty() && wanted(&attached) {
+            return Ok(Some((cgroup.path().to_owned(), attached)));
         }
-        next = ancestor.parent()?;
+        next = cgroup.parent()?;
     }
     Ok(None)
-}
-
-/// An ancestor's exclusive program is why the kernel says EPERM to one who has the right.
-fn explain(cgroup: &Cgroup, source: AttachError) -> EnforceError {
-    if let AttachError::Permission(_) = source
-        && let Some((ancestor, id)) = exclusive_ancestor(cgroup)
-    {
-        return EnforceError::ExclusiveAncestor { cgroup: cgroup.path().to_owned(), ancestor, id };
-    }
-    EnforceError::Attach { cgroup: cgroup.path().to_owned(), source }
-}
-
-fn exclusive_ancestor(cgroup: &Cgroup) -> Option<(PathBuf, ProgId)> {
-    let (ancestor, attached) = nearest_above(cgroup).ok()??;
-    let id = attached.single().filter(|_| attached.flags == AttachFlags::EXCLUSIVE)?;
-    Some((ancestor, id))
 }
 
 /// The hook: enforces the policy on the cgroup of the container's process.

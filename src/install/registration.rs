@@ -10,10 +10,11 @@ const NAME: &str = "devgate";
 const COMMAND: &str = "hook";
 
 /// The hook's options, which all have a value.
-pub const OPTIONS: [&str; 7] = [
+pub const OPTIONS: [&str; 8] = [
     "--default-devices",
     "--stale",
     "--override-ancestor",
+    "--retval-programs",
     "--rootless",
     "--log",
     "--log-dir",

@@ -18,6 +18,7 @@ use super::load::Loaded;
 use super::lock::{Lock, Unlocked, lock};
 use super::program::ProgId;
 use super::replace::{Progress, Replacement};
+use super::retval::{self, RetvalPrograms};
 use super::undo::Ids;
 
 /// Rounds on top of two for each program that is there at first.
@@ -133,6 +134,8 @@ pub struct DirectAttach {
     pub stale: Stale,
     /// What to do about an override program of a cgroup above.
     pub override_ancestor: OverrideAncestor,
+    /// What to do about programs that can take denials back.
+    pub retval: RetvalPrograms,
 }
 
 /// A program that was seen attached. What gave way to it is still in the kernel, to be put back.
@@ -158,7 +161,7 @@ impl DirectAttach {
         let lock = lock(cgroup)?;
         let mut replacement = self.begin(cgroup, program, above)?;
         let rounds = 2 * replacement.before.ids.len() + SPARE_ROUNDS;
-        replacement.run(rounds)?;
+        replacement.run(rounds, || self.is_obeyed(cgroup, program))?;
         Ok(Attachment { replacement, lock })
     }
 
@@ -179,12 +182,27 @@ impl DirectAttach {
             progress: Progress::new(),
         })
     }
+
+    /// Whether what the program denies stays denied.
+    fn is_obeyed(self, cgroup: BorrowedFd<'_>, program: &Loaded) -> Result<(), AttachError> {
+        match self.retval {
+            RetvalPrograms::Allow => Ok(()),
+            RetvalPrograms::Refuse => match retval::after(cgroup, program.id())? {
+                Some((id, reason)) => Err(AttachError::Retval { id, reason }),
+                None => Ok(()),
+            },
+        }
+    }
 }
 
 impl<L: List> Replacement<'_, L> {
-    /// Settles within these rounds, or undoes it.
-    pub(super) fn run(&mut self, rounds: usize) -> Result<(), AttachError> {
-        self.settle(rounds).map_err(|cause| match self.undo() {
+    /// Settles within these rounds and checks the outcome, or undoes it.
+    pub(super) fn run(
+        &mut self,
+        rounds: usize,
+        check: impl FnOnce() -> Result<(), AttachError>,
+    ) -> Result<(), AttachError> {
+        self.settle(rounds).and_then(|()| check()).map_err(|cause| match self.undo() {
             Ok(()) => cause,
             Err(state) => AttachError::NotUndone { state, cause: Box::new(cause) },
         })

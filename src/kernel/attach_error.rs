@@ -10,6 +10,7 @@ use super::attach::{LeftReason, Overridden};
 use super::lock::LOCK_WAIT;
 use super::program::ProgId;
 use super::query::{AttachFlags, QueryError};
+use super::retval::RetvalReason;
 use super::undo::{Ids, without};
 
 /// Why the new program is not attached.
@@ -72,6 +73,14 @@ pub enum AttachError {
     /// The kernel would not attach it, for another reason.
     #[error("the program can't be attached")]
     Attach(#[source] Errno),
+    /// A program that runs after the new one could allow what that one denies.
+    #[error("program {id} runs after the new one and may set the return value: {reason}")]
+    Retval {
+        /// The program.
+        id: ProgId,
+        /// Why it may.
+        reason: RetvalReason,
+    },
     /// Somebody else kept changing what is attached.
     #[error("others changed the attached programs {rounds} times in a row")]
     Contended {

@@ -13,6 +13,8 @@ mod program;
 mod query;
 mod replace;
 mod retry;
+mod retval;
+mod symbols;
 pub(crate) mod sys;
 mod undo;
 
@@ -27,3 +29,5 @@ pub use load::{LoadError, Loaded, NAME_PREFIX, load};
 pub use lock::Unlocked;
 pub use program::{DetachError, ProgId, Program, ProgramError, detach};
 pub use query::{AttachFlags, Attached, QueryError, query, query_effective};
+pub use retval::{RetvalPrograms, RetvalReason};
+pub use symbols::Symbols;

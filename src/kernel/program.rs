@@ -72,9 +72,9 @@ pub enum ProgramError {
         /// Why: ENOENT if it is gone.
         errno: Errno,
     },
-    /// The kernel would not tell.
-    #[error("a program can't be described")]
-    Info(#[source] Errno),
+    /// The kernel would not tell: ENOMEM for instructions of more than 4 MiB (Linux 6.18).
+    #[error("a program can't be described: {0}")]
+    Info(Errno),
     /// Its constants are blinded, and addresses are nobody's to see.
     #[error(
         "program {id}: the kernel keeps its instructions to itself (net.core.bpf_jit_harden, \

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::document::{Document, OciError, read_bounded};
-use super::json::{At, Plain, Root, member, parse};
+use super::json::{At, OtherCase, Plain, Root, member, other_case, parse};
 use crate::device::{Access, DeviceType};
 use crate::policy::{Number, Rule, TypeMatch, Verdict};
 
@@ -17,7 +17,7 @@ pub struct Config {
     /// `linux.resources.devices`, in its order; empty where that is absent.
     pub rules: Vec<Rule>,
     /// Keys of rules that the specification does not have, like
-    /// `linux.resources.devices[2].Major`: passed over, as it demands, and worth a warning.
+    /// `linux.resources.devices[2].comment`: passed over, as it demands, and worth a warning.
     pub unknown: Vec<String>,
 }
 
@@ -121,6 +121,9 @@ enum Key {
     Unknown(String),
 }
 
+/// A rule's keys.
+const KEYS: [&str; 5] = ["allow", "type", "major", "minor", "access"];
+
 struct EntryVisitor;
 
 impl<'de> Visitor<'de> for EntryVisitor {
@@ -139,10 +142,13 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 Key::Major => member(&mut map, &mut entry.major, NumberSeed)?,
                 Key::Minor => member(&mut map, &mut entry.minor, NumberSeed)?,
                 Key::Access => member(&mut map, &mut entry.access, AccessSeed)?,
-                Key::Unknown(key) => {
-                    map.next_value::<IgnoredAny>()?;
-                    entry.unknown.push(key);
-                }
+                Key::Unknown(key) => match other_case(&key, &KEYS) {
+                    Some(name) => map.next_value_seed(OtherCase(name))?,
+                    None => {
+                        map.next_value::<IgnoredAny>()?;
+                        entry.unknown.push(key);
+                    }
+                },
             }
         }
         Ok(entry)

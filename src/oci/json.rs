@@ -95,6 +95,32 @@ impl<'de> DeserializeSeed<'de> for Duplicate {
     }
 }
 
+/// The one of `names` that `key` is for a reader that does not mind the case of letters, as Go's
+/// encoding/json: there, U+017F (long s) and U+212A (Kelvin) are the letters s and k as well.
+pub(super) fn other_case(key: &str, names: &[&'static str]) -> Option<&'static str> {
+    let folded = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    names.iter().copied().find(|name| key.chars().map(folded).eq(name.chars()))
+}
+
+/// A key that is another one but for the case of letters: an error at its own path, since some
+/// runtimes take it for that one and others pass over it.
+pub(super) struct OtherCase(pub &'static str);
+
+impl<'de> DeserializeSeed<'de> for OtherCase {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, _: D) -> Result<(), D::Error> {
+        let OtherCase(name) = self;
+        Err(D::Error::custom(format_args!(
+            "the key must be written {name:?}: runc takes this spelling for it and crun ignores it"
+        )))
+    }
+}
+
 /// The value at a path of keys below here; `None` if one of them is absent or null. Other keys
 /// are passed over.
 pub(super) struct At<'k, S> {
@@ -148,6 +174,8 @@ impl<'de, S: DeserializeSeed<'de> + Copy> Visitor<'de> for At<'_, S> {
         while let Some(key) = map.next_key::<String>()? {
             if key == *wanted {
                 member(&mut map, &mut found, At { keys, seed: self.seed })?;
+            } else if let Some(name) = other_case(&key, &[*wanted]) {
+                map.next_value_seed(OtherCase(name))?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

@@ -9,6 +9,7 @@ mod lock;
 mod overridden;
 mod refused;
 mod replaced;
+mod retval;
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -66,7 +66,7 @@ fn begin<'a>(cgroup: &'a TestCgroup, new: &'a Loaded) -> Replacement<'a, CgroupL
 }
 
 fn fail_after(rounds: usize, cgroup: &TestCgroup, new: &Loaded) {
-    let error = begin(cgroup, new).run(rounds).unwrap_err();
+    let error = begin(cgroup, new).run(rounds, || Ok(())).unwrap_err();
     let gave_up = matches!(error, AttachError::Contended { rounds: given } if given == rounds);
     assert!(gave_up, "{error}");
 }
@@ -108,7 +108,7 @@ fn the_last_look_counts() {
     let old = program(&["allow a *:* r"]);
     attach(&cgroup, &old, MULTI);
     let new = program(&[]);
-    begin(&cgroup, &new).run(1).unwrap();
+    begin(&cgroup, &new).run(1, || Ok(())).unwrap();
     assert_eq!(cgroup.ids(), [new.id()]);
 }
 

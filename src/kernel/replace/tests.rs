@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use super::super::attach::{DirectAttach, OverrideAncestor, Stale};
 use super::super::attach_error::NotRestored;
 use super::super::query::QueryError;
+use super::super::retval::RetvalPrograms;
 use super::super::undo::without;
 use super::*;
 use crate::bpf::Reg;
@@ -240,8 +241,11 @@ impl List for Model {
     }
 }
 
-const STALE: DirectAttach =
-    DirectAttach { stale: Stale::All, override_ancestor: OverrideAncestor::Refuse };
+const STALE: DirectAttach = DirectAttach {
+    stale: Stale::All,
+    override_ancestor: OverrideAncestor::Refuse,
+    retval: RetvalPrograms::Refuse,
+};
 
 /// How a run ended: the programs that it reports as left, or its error.
 type Ended = Result<Vec<ProgId>, AttachError>;
@@ -264,7 +268,7 @@ fn replacement<'a>(model: Model, how: DirectAttach) -> Option<Replacement<'a, Mo
 fn run(model: Model, how: DirectAttach, and_undo: bool) -> Option<(Model, Ended)> {
     let mut replacement = replacement(model, how)?;
     let rounds = 2 * replacement.before.ids.len() + 4;
-    let mut ended = replacement.run(rounds).map(|()| {
+    let mut ended = replacement.run(rounds, || Ok(())).map(|()| {
         let Progress { left, .. } = &replacement.progress;
         left.keys().copied().collect()
     });
