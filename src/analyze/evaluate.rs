@@ -32,6 +32,16 @@ enum Node {
     Alu { op: AluOp, width: Width, a: usize, b: usize },
 }
 
+impl Node {
+    fn leaf(expr: Expr) -> Option<Node> {
+        match expr {
+            Expr::Constant(value) => Some(Node::Constant(value)),
+            Expr::Load(field) => Some(Node::Load(field)),
+            Expr::Alu { .. } | Expr::Nothing | Expr::Context | Expr::Unknown(_) => None,
+        }
+    }
+}
+
 /// Two expressions, taken apart. Its memory is used again and again.
 #[derive(Default)]
 pub(super) struct Evaluator {
@@ -55,9 +65,15 @@ impl Evaluator {
         roots: [ValueId; 2],
         meter: &mut Meter,
     ) -> Result<(), Spent> {
+        self.nodes.clear();
+        // Most conditions compare a field with a constant.
+        if let [Some(a), Some(b)] = roots.map(|root| Node::leaf(values.expr(root))) {
+            self.nodes.extend([a, b]);
+            self.roots = [0, 1];
+            return meter.charge(self.nodes.len());
+        }
         self.places.resize(values.len(), ABSENT);
         self.reached.clear();
-        self.nodes.clear();
         for root in roots {
             self.reach(root);
         }
@@ -77,13 +93,11 @@ impl Evaluator {
         let place = |places: &[u32], id: ValueId| places[Values::place(id)] as usize;
         for &id in &self.reached {
             self.nodes.push(match values.expr(id) {
-                Expr::Constant(value) => Node::Constant(value),
-                Expr::Load(field) => Node::Load(field),
                 Expr::Alu { op, width, a, b } => {
                     Node::Alu { op, width, a: place(&self.places, a), b: place(&self.places, b) }
                 }
                 // Only numbers are asked for.
-                Expr::Nothing | Expr::Context | Expr::Unknown(_) => Node::Constant(0),
+                leaf => Node::leaf(leaf).unwrap_or(Node::Constant(0)),
             });
         }
         self.roots = roots.map(|root| place(&self.places, root));
