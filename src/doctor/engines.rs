@@ -185,10 +185,9 @@ fn open_to_others(name: &'static str, what: &str) -> Finding {
 fn missing_log(root: &Root, found: &Found) -> Option<Finding> {
     let log = found.registration.log()?;
     let dir = log.parent().unwrap_or(Path::new("/"));
-    let is_dir = |path: &Path| root.at(path).is_ok_and(|at| at.is_dir());
-    let (problem, remedy) = if !is_dir(dir) {
+    let (problem, remedy) = if !root.is_dir(dir) {
         (format!("there is no directory {}", dir.display()), format!("mkdir {}", dir.display()))
-    } else if is_dir(log) {
+    } else if root.is_dir(log) {
         (format!("{} is a directory", log.display()), reinstall(found.engine) + " --log FILE")
     } else {
         return None;

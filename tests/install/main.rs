@@ -6,6 +6,8 @@ mod containerd;
 mod files;
 mod hooks_dir;
 mod machine;
+mod nodes;
+mod races;
 
 #[path = "../common/mod.rs"]
 mod common;
