@@ -154,8 +154,16 @@ impl Way {
 
     /// The same, but for what is at its end.
     pub fn exposure_of_place(&self, trusted: &[u32]) -> Option<Exposure> {
-        let passed = self.passed.iter();
-        passed.into_iter().find_map(|(path, stat)| Exposure::on_the_way(path, stat, trusted))
+        let mut passed = self.passed.iter();
+        passed.find_map(|(path, stat)| Exposure::on_the_way(path, stat, trusted))
+    }
+
+    /// Who else than the `trusted` users could change a file that is made or written at its end, or
+    /// put one there first: its directory may not even be sticky.
+    pub fn exposure_to_planting(&self, trusted: &[u32]) -> Option<Exposure> {
+        let dir = self.passed.last();
+        self.exposure(trusted)
+            .or_else(|| dir.and_then(|(path, stat)| Exposure::of(path, stat, trusted)))
     }
 
     /// The directory of its end and the name there. Directories that are not there are made, with

@@ -1,6 +1,7 @@
 //! `devgate install` and `uninstall`, for machines below a prefix.
 
 mod auto;
+mod base_spec;
 mod binary;
 mod containerd;
 mod files;
