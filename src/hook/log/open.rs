@@ -7,7 +7,7 @@ use std::path::{Path, absolute};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use nix::unistd::geteuid;
 
 use super::super::rootless::in_user_namespace;
@@ -44,10 +44,10 @@ pub(super) fn private(dir: &Path, name: &str) -> Result<File, LogError> {
             Err(error) => return Err(open.failed(error)),
         }
     }
-    let (file, links) = open.append(open.way(&path, Last::Keep)?, PRIVATE_LOG_MODE)?;
-    match links {
-        1 => Ok(file),
-        _ => Err(open.failed(io::Error::other("not a regular file of this one name"))),
+    let (file, stat) = open.append(open.way(&path, Last::Keep)?, PRIVATE_LOG_MODE)?;
+    match stat.st_nlink == 1 {
+        true => Ok(file),
+        false => Err(open.failed(io::Error::other("not a regular file of this one name"))),
     }
 }
 
@@ -89,8 +89,7 @@ impl<'p> Opener<'p> {
         way.place(DIR_MODE).map_err(|error| self.failed(error))
     }
 
-    /// The log and how many names it has.
-    fn append(&self, way: Way, mode: Mode) -> Result<(File, u64), LogError> {
+    fn append(&self, way: Way, mode: Mode) -> Result<(File, FileStat), LogError> {
         self.safe(&way)?;
         // A device is not to be opened at all.
         match way.end() {
@@ -109,7 +108,7 @@ impl<'p> Opener<'p> {
             return Err(self.failed(not_a_file()));
         }
         match Exposure::of(self.path, &stat, &self.trusted) {
-            None => Ok((file, u64::from(stat.st_nlink))),
+            None => Ok((file, stat)),
             Some(exposure) => Err(self.exposed(exposure)),
         }
     }
