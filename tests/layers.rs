@@ -19,9 +19,9 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("verify", &["analyze", "bpf", "device", "policy"]),
     ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
-    ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
+    ("hook", &["cgroup", "compile", "files", "kernel", "oci", "policy", "verify"]),
     ("install", &["files"]),
-    ("doctor", &["cgroup", "hook", "install", "kernel", "mounts", "policy"]),
+    ("doctor", &["cgroup", "files", "hook", "install", "kernel", "mounts", "policy"]),
     ("inspect", &["analyze", "bpf", "cgroup", "compile", "decode", "device", "kernel", "policy"]),
     // The binary: it takes from the library what it likes, by the crate's name.
     ("cli", &[]),

@@ -28,7 +28,7 @@ pub struct Args {
 
 const HOOK_ABOUT: &str = "The OCI createRuntime hook: enforce a container's rules on its cgroup";
 const HOOK_EXAMPLES: &str = "Examples:\n\
-\x20 devgate hook --log /var/log/devgate.log < state.json\n\
+\x20 devgate hook --log /var/lib/devgate/devgate.log < state.json\n\
 \x20 cat state.json config.json | devgate hook --dry-run";
 
 /// `devgate hook` on its own.

@@ -39,7 +39,8 @@ pub struct HookOptions {
     pub log_format: LogFormatMode,
 }
 
-const LOG_DIR: &str = "/var/log/devgate";
+/// Nobody but root can change what is in /var/lib; Ubuntu lets a group write to /var/log.
+const LOG_DIR: &str = "/var/lib/devgate/containers";
 
 impl HookOptions {
     pub fn log_dir(&self) -> &Path {

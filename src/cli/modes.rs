@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use devgate::hook::{LogFormat, Rootless};
-use devgate::install::Engine;
+use devgate::install::{Engine, Major};
 use devgate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
 use devgate::policy::DefaultDevices;
 
@@ -169,6 +169,25 @@ impl From<EngineName> for Engine {
             EngineName::Nri => Engine::Nri,
             EngineName::Containerd => Engine::Containerd,
             EngineName::Cdi => Engine::Cdi,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ContainerdMajor {
+    /// containerd 1.x
+    #[value(name = "1")]
+    One,
+    /// containerd 2.x
+    #[value(name = "2")]
+    Two,
+}
+
+impl From<ContainerdMajor> for Major {
+    fn from(name: ContainerdMajor) -> Major {
+        match name {
+            ContainerdMajor::One => Major::One,
+            ContainerdMajor::Two => Major::Two,
         }
     }
 }

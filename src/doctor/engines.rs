@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Finding, Group, Level, Scope, chain, daemon};
 use crate::install::{
-    Binary, CONFIG, Engine, Found, InstallError, Root, Search, containerd_handlers,
-    containerd_warnings, exposed, find,
+    Binary, CONFIG, Engine, Found, InstallError, LogFlaw, Root, Search, containerd_handlers,
+    containerd_warnings, exposed, find, log_flaw,
 };
 
 const HERE: Group = Group::Engines;
@@ -154,7 +154,7 @@ fn registered(root: &Root, found: &Found) -> Finding {
             reinstall(found.engine),
         ),
         (Some(flaw), None) => open_to_others(name, &format!("{place}: {binary}: {flaw}")),
-        (None, None) => missing_log(root, found)
+        (None, None) => unusable_log(root, found)
             .or_else(|| {
                 exposed(root, &found.file)
                     .map(|flaw| open_to_others(name, &format!("{place}: {flaw}")))
@@ -181,21 +181,21 @@ fn open_to_others(name: &'static str, what: &str) -> Finding {
     HERE.degraded(name, found, "chown root and chmod go-w it")
 }
 
-/// The hook makes its log, and no directory for it: it would fail.
-fn missing_log(root: &Root, found: &Found) -> Option<Finding> {
+/// A log that the hook does not write: it fails before it does anything.
+fn unusable_log(root: &Root, found: &Found) -> Option<Finding> {
     let log = found.registration.log()?;
-    let dir = log.parent().unwrap_or(Path::new("/"));
-    let is_dir = |path: &Path| root.at(path).is_ok_and(|at| at.is_dir());
-    let (problem, remedy) = if !is_dir(dir) {
-        (format!("there is no directory {}", dir.display()), format!("mkdir {}", dir.display()))
-    } else if is_dir(log) {
-        (format!("{} is a directory", log.display()), reinstall(found.engine) + " --log FILE")
-    } else {
-        return None;
+    let flaw = match log_flaw(root, log) {
+        Ok(flaw) => flaw?,
+        Err(error) => return Some(unknown(found.engine, &error)),
+    };
+    let remedy = match &flaw {
+        LogFlaw::NoDirectory(dir) => format!("mkdir -p {}", dir.display()),
+        LogFlaw::NotAFile | LogFlaw::Exposed(_) => reinstall(found.engine) + " --log FILE",
     };
     let text = format!(
-        "registered in {}: the log can't be written, so no container starts: {problem}",
-        found.file.display()
+        "registered in {}: the log can't be written, so no container starts: {}: {flaw}",
+        found.file.display(),
+        log.display()
     );
     Some(HERE.broken(found.engine.name(), text, remedy))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Item, Value};
 
 use super::document::{item, read_toml};
-use super::programs::{find_program, hook_injector, names};
+use super::programs::{find_program, hook_injector};
 use super::{InstallError, Root};
 
 /// Something that hooks are registered with.
@@ -116,7 +116,7 @@ impl HooksSetting {
     /// The files, in the order that the engine reads them.
     fn files(&self, root: &Root) -> Result<Vec<PathBuf>, InstallError> {
         let mut files: Vec<PathBuf> = self.files.iter().map(PathBuf::from).collect();
-        let mut drop_ins = names(&root.at(Path::new(self.drop_ins))?)?;
+        let mut drop_ins = root.names(Path::new(self.drop_ins))?;
         drop_ins.retain(|name| name.to_string_lossy().ends_with(self.ending));
         drop_ins.sort();
         files.extend(drop_ins.iter().map(|name| Path::new(self.drop_ins).join(name)));

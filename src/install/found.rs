@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 
 use super::engine::Engine;
-use super::programs::names;
 use super::registration::Registration;
 use super::{InstallError, Root, cdi, containerd, hooks_dir};
 
@@ -80,7 +79,7 @@ pub fn find(root: &Root, engine: Engine, config: &Path) -> Result<Search, Instal
 fn json_files(root: &Root, dirs: &[PathBuf]) -> Result<Vec<PathBuf>, InstallError> {
     let mut files = BTreeMap::new();
     for dir in dirs {
-        let names = names(&root.at(dir)?)?.into_iter();
+        let names = root.names(dir)?.into_iter();
         let json = names.filter(|name| Path::new(name).extension().is_some_and(|e| e == "json"));
         files.extend(json.map(|name| (name.clone(), dir.join(name))));
     }

@@ -75,11 +75,26 @@ fn a_machine_is_healthy_once_its_engine_runs_the_hook() {
 #[test]
 fn what_stops_containers_is_broken() {
     let machine = Machine::new();
-    machine.install(&["podman", "--log", "/var/log/devgate.log"]);
+    machine.install(&["podman", "--log", "/var/lib/devgate/devgate.log"]);
     let (code, lines) = machine.trouble();
-    assert!(code == 1 && lines[0].contains("there is no directory /var/log"), "{lines:?}");
-    machine.write("var/log/any", "", 0o644);
+    assert!(
+        code == 1 && lines[0].contains("there is no directory /var/lib/devgate; mkdir -p /var"),
+        "{lines:?}"
+    );
+    // The hook makes the last one.
+    machine.write("var/lib/any", "", 0o644);
     assert_eq!(machine.trouble().0, 0);
+    let mode = |mode| {
+        let dir = machine.0.path().join("var/lib");
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode)).expect("its mode can be set");
+    };
+    mode(0o775);
+    let (code, lines) = machine.trouble();
+    let why = "the log can't be written, so no container starts: /var/lib/devgate/devgate.log: \
+               /var/lib can be changed by others (mode 0775)";
+    assert!(code == 1 && lines[0].contains(why), "{lines:?}");
+    assert!(lines[0].ends_with("; devgate install podman --log FILE"), "{lines:?}");
+    mode(0o755);
     machine.write("usr/share/containers/oci/hooks.d/a.json", "{", 0o644);
     let (code, lines) = machine.trouble();
     assert!(code == 1 && lines[0].contains("a.json: not JSON"), "{lines:?}");

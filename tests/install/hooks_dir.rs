@@ -10,8 +10,8 @@ const ETC: &str = "/etc/containers/oci/hooks.d/devgate.json";
 #[test]
 fn the_file_is_of_hooks_1_0_0() {
     let machine = Machine::new();
-    machine.install(&["podman", "--log", "/var/log/devgate.log"]).success();
-    let args = ["devgate", "hook", "--log", "/var/log/devgate.log"];
+    machine.install(&["podman", "--log", "/var/lib/devgate/devgate.log"]).success();
+    let args = ["devgate", "hook", "--log", "/var/lib/devgate/devgate.log"];
     let expected = json!({
         "version": "1.0.0",
         "hook": {"path": "/usr/bin/devgate", "args": args},

@@ -49,7 +49,7 @@ fn expect_what_it_says(section: &str, output: &str) {
             "created /usr/share/containers/oci/hooks.d/devgate.json\n",
             " devgate attached container=",
             "registered in /usr/share/containers/oci/hooks.d/devgate.json: \
-             /usr/local/bin/devgate devgate hook --log /var/log/devgate.log\n",
+             /usr/local/bin/devgate devgate hook --log /var/lib/devgate/devgate.log\n",
             "removed /usr/share/containers/oci/hooks.d/devgate.json\n",
         ],
         "CRI-O" => &[
