@@ -200,15 +200,18 @@ fn missing_log(root: &Root, found: &Found) -> Option<Finding> {
     Some(HERE.broken(found.engine.name(), text, remedy))
 }
 
-/// containerd reads its configuration and base specs when it starts; the others look each time.
+/// containerd reads its configuration and base specs when it starts, and CRI-O which hooks
+/// directories there are; podman looks each time.
 fn unread(root: &Root, found: &Found) -> Option<Finding> {
-    let files = [PathBuf::from(CONFIG), found.file.clone()];
-    if found.engine != Engine::Containerd {
-        return None;
-    }
-    let late = daemon::written_since_start(root, "containerd", &files)?;
-    let text = format!("containerd runs since before {} was written", late.display());
-    Some(HERE.degraded(found.engine.name(), text, "systemctl restart containerd"))
+    let files = match found.engine {
+        Engine::Containerd => vec![PathBuf::from(CONFIG), found.file.clone()],
+        Engine::Crio => found.engine.hooks_dirs_said_by(root).unwrap_or_default(),
+        Engine::Podman | Engine::Nri | Engine::Cdi => return None,
+    };
+    let name = found.engine.name();
+    let late = daemon::written_since_start(root, name, &files)?;
+    let text = format!("{name} runs since before {} was written", late.display());
+    Some(HERE.degraded(name, text, format!("systemctl restart {name}")))
 }
 
 fn reinstall(engine: Engine) -> String {
