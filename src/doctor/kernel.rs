@@ -152,7 +152,9 @@ impl Wanted {
             }
         };
         match (support, self.level_without) {
-            (Support::Present, _) | (Support::Absent, Level::Ok) => HERE.ok(self.check, found),
+            (Support::Present, _) | (Support::Absent, Level::Ok | Level::Registered) => {
+                HERE.ok(self.check, found)
+            }
             (Support::Absent, Level::Degraded) => {
                 HERE.degraded(self.check, found, format!("boot {since} or later"))
             }

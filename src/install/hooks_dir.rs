@@ -274,6 +274,12 @@ pub fn flaw(content: &[u8]) -> Option<String> {
     .find_map(|(right, flaw)| (!right).then_some(flaw))
 }
 
+/// Whether a hooks file is for some containers only.
+pub fn is_selective(content: &[u8]) -> bool {
+    let file: Option<Value> = serde_json::from_slice(content).ok();
+    file.is_some_and(|file| file["when"] != json!({"always": true}))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,6 +35,7 @@ pub use engine::Engine;
 pub use found::{Found, Search, find};
 pub use hooks_dir::{Condition, HooksDir, When, WhenError};
 pub use plan::{Change, Foreign, Plan, Step};
+pub use programs::find_program;
 pub use registration::{OPTIONS, Registration};
 pub use root::Root;
 

@@ -49,10 +49,12 @@ impl Machine {
         devgate(&["doctor", "engines", "--prefix", self.prefix()], "")
     }
 
-    /// The exit code, and the lines that are not ok.
+    /// The exit code, and the lines that something is to be done about.
     fn trouble(&self) -> (i32, Vec<String>) {
         let run = self.doctor();
-        let lines = run.text().lines().filter(|line| !line.starts_with("ok ")).map(str::to_owned);
+        let is_well =
+            |line: &&str| ["ok ", "registered "].iter().any(|level| line.starts_with(level));
+        let lines = run.text().lines().filter(|line| !is_well(line)).map(str::to_owned);
         (run.code.expect("it ended"), lines.collect())
     }
 }
@@ -69,6 +71,8 @@ fn a_machine_is_healthy_once_its_engine_runs_the_hook() {
     let registered = "registered in /usr/share/containers/oci/hooks.d/devgate.json: \
                       /usr/bin/devgate devgate hook\n";
     assert!(run.success().contains(registered), "{run:?}");
+    // That it runs is not seen.
+    assert!(run.text().lines().any(|line| line.starts_with("registered  engines/podman ")));
     assert_eq!(machine.trouble(), (0, Vec::new()));
 }
 
@@ -214,6 +218,8 @@ fn json_has_the_engines_too() {
     let checks = report["findings"].as_array().expect("findings").iter();
     let checks: Vec<&str> = checks.map(|f| f["check"].as_str().expect("text")).collect();
     assert_eq!(checks, ["podman", "crio", "nri", "containerd", "cdi"]);
+    assert_eq!(report["findings"][0]["level"], "registered");
+    assert_eq!(report["level"], "registered");
 }
 
 #[test]
