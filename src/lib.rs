@@ -14,6 +14,7 @@ pub mod analyze;
 pub mod bpf;
 pub mod cgroup;
 pub mod compile;
+pub mod container;
 pub mod decode;
 pub mod device;
 pub mod doctor;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("device", &[]),
     ("files", &[]),
     ("mounts", &[]),
@@ -19,10 +19,24 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("verify", &["analyze", "bpf", "device", "policy"]),
     ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
+    ("container", &["cgroup"]),
     ("hook", &["cgroup", "compile", "files", "kernel", "oci", "policy", "verify"]),
     ("install", &["files"]),
-    ("doctor", &["cgroup", "files", "hook", "install", "kernel", "mounts", "policy"]),
-    ("inspect", &["analyze", "bpf", "cgroup", "compile", "decode", "device", "kernel", "policy"]),
+    ("doctor", &["cgroup", "container", "files", "hook", "install", "kernel", "mounts", "policy"]),
+    (
+        "inspect",
+        &[
+            "analyze",
+            "bpf",
+            "cgroup",
+            "compile",
+            "container",
+            "decode",
+            "device",
+            "kernel",
+            "policy",
+        ],
+    ),
     // The binary: it takes from the library what it likes, by the crate's name.
     ("cli", &[]),
     ("main", &["cli"]),

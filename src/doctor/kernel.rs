@@ -160,7 +160,9 @@ impl Wanted {
             None => format!("boot a kernel with {name}"),
         };
         match (support, self.level_without) {
-            (Support::Present, _) | (Support::Absent, Level::Ok) => HERE.ok(self.check, found),
+            (Support::Present, _) | (Support::Absent, Level::Ok | Level::Registered) => {
+                HERE.ok(self.check, found)
+            }
             (Support::Absent, Level::Degraded) => HERE.degraded(self.check, found, remedy),
             (Support::Absent, Level::Broken) => HERE.broken(self.check, found, remedy),
             (Support::Unknown(_), _) => HERE.degraded(self.check, found, AS_ROOT),

@@ -131,7 +131,8 @@ impl Way {
         }
     }
 
-    fn deepest(&self) -> &Node {
+    /// The end, or the last directory on the way to it that is there.
+    pub fn deepest(&self) -> &Node {
         self.nodes.last().map_or(self.tree.top(), |(_, node)| node)
     }
 

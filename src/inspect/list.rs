@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::find::{FindError, container_id, directories};
 use super::{InspectError, Opaque};
 use crate::analyze::{Budget, explore};
 use crate::bpf;
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::compile::compile;
+use crate::container::{FindError, container_id, directories};
 use crate::decode::{Answers, Decoded, Table};
 use crate::kernel::{ProgId, Program, ProgramError, QueryError, Symbols, query};
 use crate::policy::{DefaultDevices, Policy, Rule, Verdict};
@@ -153,11 +153,10 @@ impl Lister {
             programs.iter().map(|program| self.meaning(program)).collect();
         let has_programs = !programs.is_empty();
         if has_programs {
-            let name = dir.file_name().unwrap_or_default().to_string_lossy();
             self.listed.push(Listed {
                 cgroup: dir.to_owned(),
                 depth: above.len(),
-                container: container_id(&name).map(str::to_owned),
+                container: container_id(dir).map(str::to_owned),
                 summary: self.summary(&meanings),
                 marks: marks(&meanings, above),
                 programs,

@@ -2,14 +2,12 @@
 //! above it, decoded, and what they come to together.
 
 mod effective;
-mod find;
 mod generator;
 mod list;
 mod meaning;
 mod verdict;
 
 pub use effective::{Difference, Effective, differences, effective};
-pub use find::{FindError, container_id, find_container, pid_in};
 pub use generator::Generator;
 pub use list::{ListError, Listed, Mark, Summary, list};
 pub use meaning::{Meaning, Opaque};

@@ -11,6 +11,7 @@ mod document;
 mod engine;
 mod found;
 mod hooks_dir;
+mod hooks_setting;
 mod log;
 mod plan;
 mod programs;
@@ -36,6 +37,7 @@ pub use found::{Found, Search, find};
 pub use hooks_dir::{Condition, HooksDir, When, WhenError};
 pub use log::{LogFlaw, log_flaw};
 pub use plan::{Change, Foreign, Plan, Step};
+pub use programs::find_program;
 pub use registration::{OPTIONS, Registration};
 pub use root::Root;
 
@@ -117,6 +119,21 @@ pub enum InstallError {
     HooksOff {
         /// The engine.
         engine: &'static str,
+    },
+    /// None of the directories that hooks are read from can be written to, and a file that is read
+    /// after our drop-in names them.
+    #[error(
+        "{} can't be written to, and a drop-in that adds {} would be overruled by {}: add that \
+         directory to it, and name it with --hooks-dir",
+        last.display(), added.display(), file.display()
+    )]
+    Overruled {
+        /// The file.
+        file: PathBuf,
+        /// The last directory that it names.
+        last: PathBuf,
+        /// The directory that could be written to.
+        added: PathBuf,
     },
     /// A TOML value that is not what the engine takes there.
     #[error("{}: {key} is not a table", path.display())]

@@ -272,6 +272,11 @@ impl Plan {
         }
     }
 
+    /// Whether the file that is here at `path` is removed.
+    pub fn removes(&self, path: &Path) -> bool {
+        self.changes.iter().any(|change| change.path == path && change.after().is_none())
+    }
+
     /// Does it, and tells of each file when it is done.
     ///
     /// # Errors

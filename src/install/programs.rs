@@ -10,7 +10,7 @@ const PROGRAM_DIRS: [&str; 7] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/opt/bin"];
 
 /// The first program of this name on the machine; on this one PATH counts too.
-pub(super) fn find_program(root: &Root, name: &str) -> Option<PathBuf> {
+pub fn find_program(root: &Root, name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").filter(|_| root.is_here()).unwrap_or_default();
     let dirs = env::split_paths(&path).chain(PROGRAM_DIRS.map(PathBuf::from));
     let mut programs = dirs.filter(|dir| dir.is_absolute()).map(|dir| dir.join(name));

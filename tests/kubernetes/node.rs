@@ -16,9 +16,10 @@ use super::rendered::{self, pod};
 
 /// As the engines see it.
 const BINARY: &str = "opt/devgate/bin/devgate";
-const HOOK_FILE: &str = "etc/containers/oci/hooks.d/devgate.json";
-/// podman starts no pods.
-const PODMANS: &str = "usr/share/containers/oci/hooks.d/devgate.json";
+/// The one directory that CRI-O reads by itself; podman reads it too.
+const HOOK_FILE: &str = "usr/share/containers/oci/hooks.d/devgate.json";
+/// CRI-O reads nothing there by itself.
+const UNREAD: &str = "etc/containers/oci/hooks.d/devgate.json";
 const CONFIG_TOML: &str = "etc/containerd/config.toml";
 /// Of those who may read containerd's configuration.
 const GROUP: u32 = 999;
@@ -177,7 +178,7 @@ fn installing_registers_the_hook_with_the_engines_of_pods() {
     assert_eq!((*mode, *user), (0o755, 0));
     assert!(*content == fs::read("target/release/devgate").expect("it was built"));
     assert_is_ours(&node.json(HOOK_FILE)["hook"]);
-    assert!(!node.root().join(PODMANS).exists());
+    assert!(!node.root().join(UNREAD).exists());
     assert_is_ours(&node.json(BASE_SPEC)["hooks"]["createRuntime"][0]);
     let named = format!("base_runtime_spec = \"/{BASE_SPEC}\"");
     assert!(node.read(CONFIG_TOML).contains(&named), "{}", node.read(CONFIG_TOML));

@@ -53,9 +53,9 @@ fn expect_what_it_says(section: &str, output: &str) {
             "removed /usr/share/containers/oci/hooks.d/devgate.json\n",
         ],
         "CRI-O" => &[
-            "created /etc/containers/oci/hooks.d/devgate.json\n",
-            "replaced /etc/containers/oci/hooks.d/devgate.json\n",
-            "removed /etc/containers/oci/hooks.d/devgate.json\n",
+            "created /usr/share/containers/oci/hooks.d/devgate.json\n",
+            "replaced /usr/share/containers/oci/hooks.d/devgate.json\n",
+            "removed /usr/share/containers/oci/hooks.d/devgate.json\n",
         ],
         "containerd" => &[
             "created /etc/containerd/devgate-base.json\n",
