@@ -8,8 +8,8 @@ use super::region::Interval;
 use super::values::{Depends, Expr, Origin, ValueId, Values};
 use crate::bpf::{Cond, CtxField, Width};
 
-/// Intervals that one condition may cut an interval into.
-pub(super) const MOST_INTERVALS: usize = 1 << 16;
+/// Intervals that one condition may cut an interval into: more than the compiler lets there be.
+pub(super) const MOST_INTERVALS: usize = 1 << 20;
 
 /// `a cond b` in a width.
 #[derive(Clone, Copy, Debug)]

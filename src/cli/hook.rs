@@ -8,7 +8,7 @@ use std::time::Instant;
 use devgate::hook::{Annotated, Enforced, HookError, Log, Record, prepare, run as enforce};
 use devgate::kernel::{NAME_PREFIX, Stale};
 use devgate::oci::{Config, Document, HookInput, OciError, State, read_hook_input};
-use devgate::policy::Policy;
+use devgate::policy::{Few, Policy};
 
 use super::args::Hook;
 use super::hook_options::HookOptions;
@@ -21,8 +21,9 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let log = log.transpose()?;
     let input = stdin().and_then(read_hook_input).map_err(HookError::from);
     let container = input.as_ref().ok().map(|input| input.state.id.clone());
-    let mut warnings = Vec::new();
+    let mut warnings = Few::default();
     let job = input.and_then(|input| Job::new(hook, input, &mut warnings));
+    let warnings = warnings.lines();
     for warning in &warnings {
         complain(&format!("warning: {warning}"));
     }
@@ -66,13 +67,13 @@ struct Job {
 }
 
 impl Job {
-    fn new(hook: &Hook, input: HookInput, warnings: &mut Vec<String>) -> Result<Job, HookError> {
+    fn new(hook: &Hook, input: HookInput, warnings: &mut Few<String>) -> Result<Job, HookError> {
         let HookInput { state, config: Config { rules, unknown } } = input;
         let annotated = Annotated::new(&state.annotations)?;
         let registered = hook.options.default_devices.into();
         let policy = Policy::new(rules, annotated.default_devices(registered));
-        warnings.extend(annotated.warnings());
-        warnings.extend(config::warnings(&unknown, &policy));
+        warnings.append(annotated.warnings());
+        warnings.append(config::warnings(unknown, &policy));
         Ok(Job { state, annotated, policy })
     }
 

@@ -59,12 +59,28 @@ fn locate(document: Document, error: &serde_json::Error, path: String) -> OciErr
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     let place = format!(" at line {line} column {column}");
-    let problem = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+    let problem = shortened(text.strip_suffix(&place).unwrap_or(&text));
     if error.is_data() {
         OciError::Value { document, path, problem }
     } else {
         OciError::Syntax { document, line, column, problem }
     }
+}
+
+/// Most bytes that a message quotes of a document: a value in it may be the whole of it.
+const MOST_QUOTED: usize = 400;
+
+/// The text, without its middle where it is too long for a message. What was expected of a value
+/// is at the end.
+pub(super) fn shortened(text: &str) -> String {
+    if text.len() <= MOST_QUOTED {
+        return text.to_owned();
+    }
+    let half = MOST_QUOTED / 2;
+    let boundary = |at: &usize| text.is_char_boundary(*at);
+    let first = (0..=half).rev().find(boundary).unwrap_or(0);
+    let last = (text.len() - half..text.len()).find(boundary).unwrap_or(text.len());
+    format!("{}[{} bytes]{}", &text[..first], last - first, &text[last..])
 }
 
 /// Puts a member's value into its slot. A second value for the same key is an error at the
