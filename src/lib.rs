@@ -18,6 +18,7 @@ pub mod container;
 pub mod decode;
 pub mod device;
 pub mod doctor;
+pub mod enforce;
 pub mod files;
 pub mod hook;
 pub mod inspect;

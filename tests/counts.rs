@@ -5,7 +5,7 @@ mod common;
 
 use common::require;
 use devgate::analyze::{Budget, analyze, longest_path};
-use devgate::hook::{Prepared, prepare};
+use devgate::enforce::{Prepared, prepare};
 use devgate::kernel::load;
 use devgate::oci::{Document, read_config};
 use devgate::policy::{DefaultDevices, Policy, Rule};

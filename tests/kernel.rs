@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use devgate::cgroup::Cgroup;
 use devgate::device::Request;
-use devgate::hook::{enforce, prepare};
+use devgate::enforce::{enforce, prepare};
 use devgate::kernel::DirectAttach;
 use devgate::policy::{Policy, Verdict};
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("device", &[]),
     ("files", &[]),
     ("mounts", &[]),
@@ -20,9 +20,23 @@ const LAYERS: [(&str, &[&str]); 20] = [
     ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("container", &["cgroup"]),
-    ("hook", &["cgroup", "compile", "files", "kernel", "oci", "policy", "verify"]),
+    ("enforce", &["cgroup", "compile", "kernel", "policy", "verify"]),
+    ("hook", &["cgroup", "enforce", "files", "kernel", "oci", "policy"]),
     ("install", &["files"]),
-    ("doctor", &["cgroup", "container", "files", "hook", "install", "kernel", "mounts", "policy"]),
+    (
+        "doctor",
+        &[
+            "cgroup",
+            "container",
+            "enforce",
+            "files",
+            "hook",
+            "install",
+            "kernel",
+            "mounts",
+            "policy",
+        ],
+    ),
     (
         "inspect",
         &[

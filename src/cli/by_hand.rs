@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use anyhow::Context;
 use devgate::cgroup::Cgroup;
-use devgate::hook::enforce;
+use devgate::enforce::enforce;
 use devgate::kernel::{self, DirectAttach, ProgId};
 
 use super::args::{Apply, Detach};

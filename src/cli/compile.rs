@@ -5,7 +5,7 @@ use std::io::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use devgate::analyze::{Budget, analyze, longest_path};
-use devgate::hook::Prepared;
+use devgate::enforce::Prepared;
 use devgate::policy::{Origin, Policy};
 use oci_spec::runtime::LinuxDeviceCgroup;
 use serde::Serialize;

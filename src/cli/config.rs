@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context;
-use devgate::hook::{Prepared, prepare};
+use devgate::enforce::{Prepared, prepare};
 use devgate::oci::{Config, Document, read_config};
 use devgate::policy::{Few, Policy, Warning};
 

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use devgate::hook::{Annotated, Enforced, HookError, Log, Record, prepare, run as enforce};
+use devgate::enforce::prepare;
+use devgate::hook::{Annotated, Enforced, HookError, Log, Record, run as enforce};
 use devgate::kernel::{NAME_PREFIX, Stale};
 use devgate::oci::{Config, Document, HookInput, OciError, State, read_hook_input};
 use devgate::policy::{Few, Policy};

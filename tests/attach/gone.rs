@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use devgate::hook::enforce;
+use devgate::enforce::enforce;
 use devgate::kernel::{DirectAttach, Program, detach, load};
 
 use super::common::bpf::{Foreign, any_with_tag};

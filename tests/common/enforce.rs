@@ -1,6 +1,6 @@
 //! Policies put on cgroups through the library.
 
-use devgate::hook::{EnforceError, Prepared, enforce, prepare};
+use devgate::enforce::{EnforceError, Prepared, enforce, prepare};
 use devgate::kernel::{DirectAttach, Outcome, ProgId, Stale};
 use devgate::policy::{DefaultDevices, Policy};
 
