@@ -263,12 +263,16 @@ fn the_default_configuration_can_be_edited_and_put_back() {
         let args = ["doctor", "engines", "--prefix", node.machine.prefix()];
         devgate(&args, "").text().to_owned()
     };
-    assert!(doctor().contains("degraded  engines/containerd    not registered in"), "{}", doctor());
+    assert!(
+        doctor().contains("degraded    engines/containerd    not registered in"),
+        "{}",
+        doctor()
+    );
     node.install(&["--apply"]).success();
     let edited = node.machine.read(CONFIG);
     let lines = config.lines().zip(edited.lines());
     assert_eq!(lines.filter(|(before, after)| before != after).count(), 1, "{edited}");
-    let registered = format!("ok        engines/containerd  registered in {SPEC} for runc: ");
+    let registered = format!("registered  engines/containerd  registered in {SPEC} for runc: ");
     assert!(doctor().contains(&registered), "{}", doctor());
     node.machine.uninstall(&["containerd", "--apply"]).success();
     assert_eq!(node.machine.read(CONFIG), config);
