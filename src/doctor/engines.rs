@@ -150,7 +150,8 @@ fn registered(root: &Root, found: &Found) -> Finding {
         }
     };
     match (&flaw, &found.flaw) {
-        // podman passes over a hook that is not there, and starts the container all the same.
+        // podman passes over a hook that is not there, and starts the container all the same. So
+        // does CRI-O, unless it read the hook before.
         (Some(flaw), _) if !flaw.is_unsafe_only() => HERE.broken(
             name,
             format!("{place}: {binary}: {flaw}; containers do not start, or start unlimited"),

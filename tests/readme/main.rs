@@ -50,6 +50,8 @@ fn expect_what_it_says(section: &str, output: &str) {
             " devgate attached container=",
             "registered in /usr/share/containers/oci/hooks.d/devgate.json: \
              /usr/local/bin/devgate devgate hook --log /var/lib/devgate/devgate.log\n",
+            "ok          engines/podman      registered in \
+             /usr/share/containers/oci/hooks.d/devgate.json, and proven: container ",
             "removed /usr/share/containers/oci/hooks.d/devgate.json\n",
         ],
         "CRI-O" => &[
