@@ -16,6 +16,7 @@ mod dag;
 mod emit;
 mod grants;
 mod pieces;
+mod question;
 mod segments;
 mod shape;
 mod tree;

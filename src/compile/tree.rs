@@ -153,8 +153,7 @@ impl Lowering<'_> {
         let points: Vec<_> =
             any.named.iter().map(|(minor, cell)| (*minor, self.leaf(cell.with(any.any)))).collect();
         let segments = with_points(otherwise, points.into_iter());
-        self.take(STEPS_PER_SEGMENT * segments.len())?;
-        let node = self.tree(Field::Minor, &segments, &[]);
+        let node = self.of_minor(&segments)?;
         self.regions.insert(node, segments.len());
         Ok(node)
     }
@@ -194,15 +193,19 @@ impl Lowering<'_> {
         };
         let beyond = self.regions.get(&otherwise).copied().unwrap_or(1);
         let segments = with_points(otherwise, points.into_iter());
-        self.take(STEPS_PER_SEGMENT * segments.len())?;
-        let node = match self.style.aligned {
-            true => self.aligned_tree(&segments),
-            false => self.tree(Field::Minor, &segments, &[]),
-        };
+        let node = self.of_minor(&segments)?;
         if node != otherwise {
             self.regions.insert(node, segments.len() - 1 + beyond);
         }
         Ok(node)
+    }
+
+    fn of_minor(&mut self, segments: &[Segment]) -> Result<NodeId, TooLarge> {
+        self.take(STEPS_PER_SEGMENT * segments.len())?;
+        Ok(match self.style.aligned {
+            true => self.aligned_tree(segments),
+            false => self.tree(Field::Minor, segments, &[]),
+        })
     }
 
     /// Cuts at a multiple of the largest power of two that has segments start on both sides.
