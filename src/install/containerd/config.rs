@@ -164,9 +164,10 @@ impl ConfigToml {
     ) -> Result<(), InstallError> {
         let trailing = self.document.trailing().as_str().unwrap_or_default().to_owned();
         let path = self.path.clone();
-        let runtime = table(self.document.as_table_mut(), &self.version.keys(handler))
+        let keys = self.version.keys(handler);
+        let is_new = item(&self.document, &keys).is_none();
+        let runtime = table(self.document.as_table_mut(), &keys)
             .map_err(|key| InstallError::NotATable { path: path.clone(), key })?;
-        let is_new = runtime.is_empty();
         if !runtime.contains_key(TYPE_KEY) {
             if handler != RUNC {
                 return Err(InstallError::NoRuntime { path, handler: handler.to_owned() });
@@ -182,19 +183,21 @@ impl ConfigToml {
             _ => runtime.insert(SPEC_KEY, value(spec)),
         };
         if is_new {
-            self.leave_above(handler, &trailing);
+            self.put_last(handler, &trailing);
         }
         Ok(())
     }
 
-    /// Comments at the end of the file stay above the table that is new: a key that somebody
-    /// uncomments there is not to be the table's.
-    fn leave_above(&mut self, handler: &str, trailing: &str) {
+    /// The new table is the last in the file, below the comments that are there: a key that
+    /// somebody uncomments among them is not to be the new table's, nor that of another table.
+    fn put_last(&mut self, handler: &str, trailing: &str) {
         let mut item = Some(self.document.as_item_mut());
         for key in self.version.keys(handler) {
             item = item.and_then(Item::as_table_mut).and_then(|table| table.get_mut(key));
         }
-        if let Some(table) = item.and_then(Item::as_table_mut).filter(|_| !trailing.is_empty()) {
+        let Some(table) = item.and_then(Item::as_table_mut) else { return };
+        table.set_position(Some(isize::MAX));
+        if !trailing.is_empty() {
             table.decor_mut().set_prefix(format!("{trailing}\n"));
             self.document.set_trailing("");
         }
@@ -262,6 +265,25 @@ mod tests {
         {
             assert_eq!(registered(version).unwrap(), version.to_owned() + &lines(plugin));
         }
+    }
+
+    /// Whatever tables come after the plugins', and whatever is commented out in the last one.
+    #[test]
+    fn a_table_that_is_made_is_the_last() {
+        let before = "version = 2\n[plugins.x]\n[timeouts]\n# \"shim.cleanup\" = \"5s\"\n";
+        let after = registered(before).unwrap();
+        assert!(after.starts_with(before), "{after}");
+    }
+
+    /// It is there, so it stays in its place, with the comment above it.
+    #[test]
+    fn an_empty_table_is_not_made() {
+        let table = "[plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc]\n";
+        let before = format!("version = 3\n# ours\n{table}[timeouts]\n# end\n");
+        let after = registered(&before).unwrap();
+        let lines =
+            after.lines().filter(|line| !line.contains(" = \"")).map(|line| format!("{line}\n"));
+        assert_eq!(lines.collect::<String>(), before);
     }
 
     #[test]
