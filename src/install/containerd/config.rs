@@ -69,6 +69,10 @@ pub(super) struct ConfigToml {
     pub(super) document: DocumentMut,
     pub(super) version: Version,
     style: Style,
+    /// The file as it was read.
+    content: Vec<u8>,
+    /// The same as the library writes it.
+    unedited: String,
 }
 
 impl ConfigToml {
@@ -98,7 +102,10 @@ impl ConfigToml {
         };
         let (path, style) = (path.to_owned(), Style::of(content));
         match known {
-            Some(version) => Ok(ConfigToml { path, document, version, style }),
+            Some(version) => {
+                let (content, unedited) = (content.to_owned(), document.to_string());
+                Ok(ConfigToml { path, document, version, style, content, unedited })
+            }
             None => {
                 let version = named.map_or("1 (none is named)".to_owned(), Item::to_string);
                 Err(InstallError::ConfigVersion { path, version: version.trim().to_owned() })
@@ -106,8 +113,20 @@ impl ConfigToml {
         }
     }
 
-    pub(super) fn text(&self) -> Vec<u8> {
-        self.style.apply(&self.document.to_string())
+    /// The file with what was edited.
+    ///
+    /// # Errors
+    /// [`InstallError::Reorders`]
+    pub(super) fn text(&self) -> Result<Vec<u8>, InstallError> {
+        let text = self.document.to_string();
+        if text == self.unedited {
+            return Ok(self.content.clone());
+        }
+        let unedited = self.style.apply(&self.unedited);
+        match without_returns(&unedited).eq(without_returns(&self.content)) {
+            true => Ok(self.style.apply(&text)),
+            false => Err(InstallError::Reorders { path: self.path.clone() }),
+        }
     }
 
     /// What may keep a base spec from being used.
@@ -204,6 +223,11 @@ impl ConfigToml {
     }
 }
 
+/// The bytes, whatever their line ends.
+fn without_returns(content: &[u8]) -> impl Iterator<Item = &u8> {
+    content.iter().filter(|byte| **byte != b'\r')
+}
+
 /// The table at these keys, made if need be, or the dotted key of what is no table.
 fn table<'t>(
     mut table: &'t mut dyn TableLike,
@@ -232,7 +256,7 @@ mod tests {
         let path = Path::new("/etc/containerd/config.toml");
         let config = ConfigToml::parse(path, config.as_bytes()).and_then(|mut config| {
             config.register("runc", BASE_SPEC, Foreign::Refuse)?;
-            Ok(config.text())
+            config.text()
         });
         config.map(|text| String::from_utf8(text).unwrap()).map_err(|error| error.to_string())
     }
@@ -293,6 +317,20 @@ mod tests {
         let after = registered(inline).unwrap();
         assert!(after.contains(&format!("base_runtime_spec = \"{BASE_SPEC}\"")), "{after}");
         assert!(after.parse::<DocumentMut>().is_ok());
+    }
+
+    /// The library would write `x.b` next to `x.a`.
+    #[test]
+    fn a_file_that_would_change_its_order_is_refused() {
+        let before = "version = 2\nx.a = 1\ny = 2\nx.b = 3\n";
+        let error = registered(before).unwrap_err();
+        assert!(error.contains("can't be edited without a change of its order"), "{error}");
+        let table = "[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n";
+        let by_hand = format!(
+            "{before}{table}runtime_type = \"io.containerd.runc.v2\"\n\
+             base_runtime_spec = \"{BASE_SPEC}\"\n"
+        );
+        assert_eq!(registered(&by_hand).unwrap(), by_hand);
     }
 
     #[test]
