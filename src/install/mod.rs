@@ -155,6 +155,16 @@ pub enum InstallError {
         /// Its version, as it is written.
         version: String,
     },
+    /// A config.toml that has keys of one table in several places (`x.a`, then `y`, then `x.b`).
+    #[error(
+        "{} can't be edited without a change of its order: keys of one table are in several \
+         places; edit it by hand (install without --apply prints the lines)",
+        path.display()
+    )]
+    Reorders {
+        /// The file.
+        path: PathBuf,
+    },
     /// A runtime that the config.toml does not have.
     #[error("{}: there is no runtime {handler} with a runtime_type", path.display())]
     NoRuntime {

@@ -69,6 +69,10 @@ pub(super) struct ConfigToml {
     pub(super) document: DocumentMut,
     pub(super) version: Version,
     style: Style,
+    /// The file as it was read.
+    content: Vec<u8>,
+    /// The same as the library writes it.
+    unedited: String,
 }
 
 impl ConfigToml {
@@ -98,7 +102,10 @@ impl ConfigToml {
         };
         let (path, style) = (path.to_owned(), Style::of(content));
         match known {
-            Some(version) => Ok(ConfigToml { path, document, version, style }),
+            Some(version) => {
+                let (content, unedited) = (content.to_owned(), document.to_string());
+                Ok(ConfigToml { path, document, version, style, content, unedited })
+            }
             None => {
                 let version = named.map_or("1 (none is named)".to_owned(), Item::to_string);
                 Err(InstallError::ConfigVersion { path, version: version.trim().to_owned() })
@@ -106,8 +113,20 @@ impl ConfigToml {
         }
     }
 
-    pub(super) fn text(&self) -> Vec<u8> {
-        self.style.apply(&self.document.to_string())
+    /// The file with what was edited.
+    ///
+    /// # Errors
+    /// [`InstallError::Reorders`]
+    pub(super) fn text(&self) -> Result<Vec<u8>, InstallError> {
+        let text = self.document.to_string();
+        if text == self.unedited {
+            return Ok(self.content.clone());
+        }
+        let unedited = self.style.apply(&self.unedited);
+        match without_returns(&unedited).eq(without_returns(&self.content)) {
+            true => Ok(self.style.apply(&text)),
+            false => Err(InstallError::Reorders { path: self.path.clone() }),
+        }
     }
 
     /// What may keep a base spec from being used.
@@ -164,9 +183,10 @@ impl ConfigToml {
     ) -> Result<(), InstallError> {
         let trailing = self.document.trailing().as_str().unwrap_or_default().to_owned();
         let path = self.path.clone();
-        let runtime = table(self.document.as_table_mut(), &self.version.keys(handler))
+        let keys = self.version.keys(handler);
+        let is_new = item(&self.document, &keys).is_none();
+        let runtime = table(self.document.as_table_mut(), &keys)
             .map_err(|key| InstallError::NotATable { path: path.clone(), key })?;
-        let is_new = runtime.is_empty();
         if !runtime.contains_key(TYPE_KEY) {
             if handler != RUNC {
                 return Err(InstallError::NoRuntime { path, handler: handler.to_owned() });
@@ -182,23 +202,30 @@ impl ConfigToml {
             _ => runtime.insert(SPEC_KEY, value(spec)),
         };
         if is_new {
-            self.leave_above(handler, &trailing);
+            self.put_last(handler, &trailing);
         }
         Ok(())
     }
 
-    /// Comments at the end of the file stay above the table that is new: a key that somebody
-    /// uncomments there is not to be the table's.
-    fn leave_above(&mut self, handler: &str, trailing: &str) {
+    /// The new table is the last in the file, below the comments that are there: a key that
+    /// somebody uncomments among them is not to be the new table's, nor that of another table.
+    fn put_last(&mut self, handler: &str, trailing: &str) {
         let mut item = Some(self.document.as_item_mut());
         for key in self.version.keys(handler) {
             item = item.and_then(Item::as_table_mut).and_then(|table| table.get_mut(key));
         }
-        if let Some(table) = item.and_then(Item::as_table_mut).filter(|_| !trailing.is_empty()) {
+        let Some(table) = item.and_then(Item::as_table_mut) else { return };
+        table.set_position(Some(isize::MAX));
+        if !trailing.is_empty() {
             table.decor_mut().set_prefix(format!("{trailing}\n"));
             self.document.set_trailing("");
         }
     }
+}
+
+/// The bytes, whatever their line ends.
+fn without_returns(content: &[u8]) -> impl Iterator<Item = &u8> {
+    content.iter().filter(|byte| **byte != b'\r')
 }
 
 /// The table at these keys, made if need be, or the dotted key of what is no table.
@@ -229,7 +256,7 @@ mod tests {
         let path = Path::new("/etc/containerd/config.toml");
         let config = ConfigToml::parse(path, config.as_bytes()).and_then(|mut config| {
             config.register("runc", BASE_SPEC, Foreign::Refuse)?;
-            Ok(config.text())
+            config.text()
         });
         config.map(|text| String::from_utf8(text).unwrap()).map_err(|error| error.to_string())
     }
@@ -264,6 +291,25 @@ mod tests {
         }
     }
 
+    /// Whatever tables come after the plugins', and whatever is commented out in the last one.
+    #[test]
+    fn a_table_that_is_made_is_the_last() {
+        let before = "version = 2\n[plugins.x]\n[timeouts]\n# \"shim.cleanup\" = \"5s\"\n";
+        let after = registered(before).unwrap();
+        assert!(after.starts_with(before), "{after}");
+    }
+
+    /// It is there, so it stays in its place, with the comment above it.
+    #[test]
+    fn an_empty_table_is_not_made() {
+        let table = "[plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc]\n";
+        let before = format!("version = 3\n# ours\n{table}[timeouts]\n# end\n");
+        let after = registered(&before).unwrap();
+        let lines =
+            after.lines().filter(|line| !line.contains(" = \"")).map(|line| format!("{line}\n"));
+        assert_eq!(lines.collect::<String>(), before);
+    }
+
     #[test]
     fn tables_may_be_written_inline() {
         let inline = "version = 3\nplugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes = \
@@ -271,6 +317,20 @@ mod tests {
         let after = registered(inline).unwrap();
         assert!(after.contains(&format!("base_runtime_spec = \"{BASE_SPEC}\"")), "{after}");
         assert!(after.parse::<DocumentMut>().is_ok());
+    }
+
+    /// The library would write `x.b` next to `x.a`.
+    #[test]
+    fn a_file_that_would_change_its_order_is_refused() {
+        let before = "version = 2\nx.a = 1\ny = 2\nx.b = 3\n";
+        let error = registered(before).unwrap_err();
+        assert!(error.contains("can't be edited without a change of its order"), "{error}");
+        let table = "[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]\n";
+        let by_hand = format!(
+            "{before}{table}runtime_type = \"io.containerd.runc.v2\"\n\
+             base_runtime_spec = \"{BASE_SPEC}\"\n"
+        );
+        assert_eq!(registered(&by_hand).unwrap(), by_hand);
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Containerd {
         let is_first = edited.handlers_of(&base).is_empty();
         edited.register(handler, &base, foreign)?;
         let mut plan = Plan { changes: Vec::new(), notes: edited.warnings() };
-        let after = edited.text();
+        let after = edited.text()?;
         if before.as_deref() == Some(after.as_slice()) {
             return Ok(plan);
         }

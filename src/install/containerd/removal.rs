@@ -37,7 +37,7 @@ pub(super) fn remove(
         return Ok(Some(Removed { changes, notes: Vec::new() }));
     }
     unregister(&mut config, spec);
-    let edited = Change::edit(root, path, now, Some(config.text()), 0o644)?;
+    let edited = Change::edit(root, path, now, Some(config.text()?), 0o644)?;
     let note = format!("{SPEC_KEY} of {} is unset now", handlers.join(", "));
     Ok(Some(Removed { changes: vec![edited], notes: vec![note] }))
 }
@@ -69,5 +69,5 @@ fn leads_to(path: &Path, kept: &[u8], handlers: &[String], spec: &str) -> Option
     for handler in handlers {
         config.register(handler, spec, Foreign::Overwrite).ok()?;
     }
-    Some(config.text())
+    config.text().ok()
 }
