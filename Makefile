@@ -7,7 +7,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC := -C target-feature=+crt-static -C relocation-model=static
 BINARY := target/release/devgate
 
-.PHONY: build deb demo test test-deps lint bless faults man bench clean
+.PHONY: build deb demo test test-deps lint bless faults fuzz man bench clean
 
 build:
 	RUSTFLAGS="$(STATIC)" cargo build --release --locked --bin devgate --target $(HOST)
@@ -43,6 +43,10 @@ faults: build
 	DEVGATE_TEST_REQUIRE=1 DEVGATE_FAULTS_BINARY=$(abspath $(BINARY)) DEVGATE_FAULTS_CASE='$(CASE)' \
 	  cargo test --locked --test faults -- --ignored --exact --nocapture \
 	  $(if $(CASE),one_case,all_faults)
+
+# A minute for each target; FUZZ_SECONDS=N for longer.
+fuzz:
+	fuzz/run $(or $(FUZZ_SECONDS),60)
 
 # Its libbpf needs libelf's headers. Not one cargo call with `build`: features would unify.
 bench: build

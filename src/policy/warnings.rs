@@ -33,6 +33,11 @@ impl<T> Few<T> {
         }
     }
 
+    /// How many there are in all.
+    pub fn count(&self) -> usize {
+        self.told.len() + self.more
+    }
+
     /// The same with each of those that are told made something else.
     pub fn map<U>(self, to: impl FnMut(T) -> U) -> Few<U> {
         Few { told: self.told.into_iter().map(to).collect(), more: self.more }
