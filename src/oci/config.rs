@@ -50,17 +50,17 @@ pub(super) fn parse_config(bytes: &[u8], document: Document) -> Result<Config, O
 
 /// One entry as it is written; what is absent may get a meaning.
 #[derive(Default)]
-struct Entry {
+pub(super) struct Entry {
     allow: Option<bool>,
     device_type: Option<TypeMatch>,
     major: Option<Number>,
     minor: Option<Number>,
     access: Option<Access>,
-    unknown: Vec<String>,
+    pub(super) unknown: Vec<String>,
 }
 
 impl Entry {
-    fn rule(&self) -> Result<Rule, (&'static str, String)> {
+    pub(super) fn rule(&self) -> Result<Rule, (&'static str, String)> {
         let verdict = match self.allow {
             Some(true) => Verdict::Allow,
             Some(false) => Verdict::Deny,

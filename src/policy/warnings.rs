@@ -52,7 +52,7 @@ impl Policy {
             .zip(&self.origins)
             .flat_map(|(rule, origin)| match origin {
                 Origin::Config(index) => of_rule(*index, rule),
-                Origin::Base => [None, None, None],
+                Origin::Base | Origin::Grant(_) => [None, None, None],
             })
             .flatten()
     }
