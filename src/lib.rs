@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! oci -> policy -> compile -> verify -> kernel      (hook: the flow; cli: the tool)
-//!        device    bpf        analyze   cgroup
+//!        device    bpf        analyze   cgroup <- container
 //! ```
 
 #![deny(missing_docs)]
@@ -14,6 +14,7 @@ pub mod analyze;
 pub mod bpf;
 pub mod cgroup;
 pub mod compile;
+pub mod container;
 pub mod decode;
 pub mod device;
 pub mod doctor;
