@@ -26,4 +26,5 @@ pub mod kernel;
 pub mod mounts;
 pub mod oci;
 pub mod policy;
+pub mod run_dir;
 pub mod verify;

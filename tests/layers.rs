@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("device", &[]),
     ("files", &[]),
     ("mounts", &[]),
+    ("run_dir", &[]),
     ("policy", &["device"]),
     ("oci", &["device", "files", "policy"]),
     ("bpf", &["device"]),
@@ -16,9 +17,9 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("analyze", &["bpf", "device", "policy"]),
     ("decode", &["analyze", "device", "policy"]),
     ("verify", &["analyze", "bpf", "device", "policy"]),
-    ("kernel", &["bpf", "mounts", "verify"]),
+    ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
-    ("container", &["cgroup", "device", "files", "kernel", "mounts", "oci", "policy"]),
+    ("container", &["cgroup", "device", "files", "kernel", "mounts", "oci", "policy", "run_dir"]),
     ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
     ("install", &["files"]),
     ("doctor", &["cgroup", "hook", "install", "kernel", "mounts", "policy"]),

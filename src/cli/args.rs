@@ -8,7 +8,7 @@ use super::asked::Asked;
 use super::doctor::Doctor;
 use super::hook_options::HookOptions;
 use super::install::args as install;
-pub use super::modes::{CompileFormat, DefaultDevicesMode, StaleMode};
+pub use super::modes::{CompileFormat, DefaultDevicesMode, OverrideAncestorMode, StaleMode};
 use super::target::Target;
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
@@ -125,6 +125,9 @@ pub struct Apply {
     /// Which programs give way to the new one
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub stale: StaleMode,
+    /// What to do if a program above, attached with BPF_F_ALLOW_OVERRIDE, would be in force no more
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub override_ancestor: OverrideAncestorMode,
 }
 
 #[derive(Debug, ClapArgs)]

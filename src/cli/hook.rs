@@ -12,7 +12,7 @@ use devgate::policy::Policy;
 
 use super::args::Hook;
 use super::hook_options::HookOptions;
-use super::{Exit, complain, config, describe};
+use super::{Exit, complain, config, describe, warn};
 
 pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let start = Instant::now();
@@ -38,9 +38,13 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
         append(&mut logs, &record);
     }
-    if let Enforced::Skipped { cause } = outcome? {
-        let cause = anyhow::Error::new(cause);
-        complain(&format!("warning: in a user namespace, so devices are not limited: {cause:#}"));
+    match outcome? {
+        Enforced::Attached { outcome, .. } => warn(&outcome),
+        Enforced::Skipped { cause } => {
+            let cause = anyhow::Error::new(cause);
+            let warning = "warning: in a user namespace, so devices are not limited";
+            complain(&format!("{warning}: {cause:#}"));
+        }
     }
     Ok(Exit::Success)
 }
@@ -91,7 +95,7 @@ fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     writeln!(out)?;
     describe::listing(out, prepared.verified.program())?;
     writeln!(out)?;
-    plan(out, job.state.pid(), hook.options.options().stale)?;
+    plan(out, job.state.pid(), hook.options.options().attach.stale)?;
     Ok(Exit::Success)
 }
 

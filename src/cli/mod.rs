@@ -27,6 +27,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use devgate::kernel::Outcome;
 
 use args::{Args, Command};
 
@@ -115,6 +116,16 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),
+    }
+}
+
+/// Says on standard error what attaching could not do.
+fn warn(outcome: &Outcome) {
+    for (id, reason) in &outcome.left {
+        complain(&format!("warning: program {id} stays attached: it {reason}"));
+    }
+    for warning in outcome.warnings() {
+        complain(&format!("warning: {warning}"));
     }
 }
 

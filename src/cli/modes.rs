@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use devgate::hook::{LogFormat, Rootless};
 use devgate::install::Engine;
-use devgate::kernel::Stale;
+use devgate::kernel::{OverrideAncestor, Stale};
 use devgate::policy::DefaultDevices;
 
 /// Where the base rules (/dev/null and its like) go
@@ -45,6 +45,24 @@ impl From<StaleMode> for Stale {
             StaleMode::All => Stale::All,
             StaleMode::Own => Stale::Own,
             StaleMode::None => Stale::None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OverrideAncestorMode {
+    /// Fail: the cgroup might be allowed more than before
+    #[default]
+    Refuse,
+    /// Attach the new program, and warn
+    Replace,
+}
+
+impl From<OverrideAncestorMode> for OverrideAncestor {
+    fn from(mode: OverrideAncestorMode) -> OverrideAncestor {
+        match mode {
+            OverrideAncestorMode::Refuse => OverrideAncestor::Refuse,
+            OverrideAncestorMode::Replace => OverrideAncestor::Replace,
         }
     }
 }

@@ -2,22 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::kernel::sys;
-use crate::mounts::fdinfo;
+use crate::cgroup::{Process, ProcessError};
 
-/// A process, by descriptors that stand for it even when its id is used again.
+/// A container's first process, by descriptors that stand for it even when its id is used again.
 #[derive(Debug)]
 pub struct Init {
-    pid: i32,
-    pidfd: OwnedFd,
+    process: Process,
     /// /proc/PID.
     proc: OwnedFd,
 }
@@ -25,25 +22,16 @@ pub struct Init {
 /// Why a process can't be used as a container's.
 #[derive(Debug, Error)]
 pub enum InitError {
-    /// There is none, or it has exited.
-    #[error("process {pid} does not exist (any more): the container has stopped")]
-    Gone {
+    /// There is none, it has exited, or /proc does not show it.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Its directory in /proc can't be opened.
+    #[error("/proc/{pid} can't be opened")]
+    Open {
         /// Its id on the host.
         pid: i32,
-    },
-    /// It can't be pinned.
-    #[error("process {pid} can't be pinned")]
-    Pin {
-        /// Its id on the host.
-        pid: i32,
-        /// Why; ENOSYS before Linux 5.3.
+        /// Why.
         source: io::Error,
-    },
-    /// /proc is of another pid namespace, so /proc/PID is another process.
-    #[error("/proc is of another pid namespace than this devgate: process {pid} can't be told")]
-    OtherProc {
-        /// Its id on the host.
-        pid: i32,
     },
     /// A file of it can't be used.
     #[error("/proc/{pid}/{file} can't be used")]
@@ -90,43 +78,23 @@ impl Init {
     /// # Errors
     /// There is none, or /proc is not this pid namespace's.
     pub fn pin(pid: i32) -> Result<Init, InitError> {
-        let pidfd = sys::pidfd_open(pid).map_err(|errno| match errno {
-            Errno::ESRCH | Errno::EINVAL | Errno::ENOENT => InitError::Gone { pid },
-            errno => InitError::Pin { pid, source: errno.into() },
-        })?;
-        // Of another namespace's /proc, the kernel says -1 or the id there.
-        if fdinfo(&pidfd, "Pid:").and_then(|found| i32::try_from(found).ok()) != Some(pid) {
-            let exited = has_exited(&pidfd).unwrap_or(false);
-            return Err(if exited {
-                InitError::Gone { pid }
-            } else {
-                InitError::OtherProc { pid }
-            });
-        }
+        let process = Process::pin(pid)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let proc = openat(rustix::fs::CWD, format!("/proc/{pid}"), flags, Mode::empty());
-        let proc = proc.map_err(|_| InitError::Gone { pid })?;
-        let init = Init { pid, pidfd, proc };
-        // /proc/PID is the pinned process's if that still lives.
-        init.must_live()?;
-        Ok(init)
+        let proc = openat(CWD, format!("/proc/{pid}"), flags, Mode::empty());
+        // What was opened is the pinned process's if that still lives.
+        process.must_live()?;
+        let failed = |errno: Errno| InitError::Open { pid, source: errno.into() };
+        Ok(Init { process, proc: proc.map_err(failed)? })
+    }
+
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Its id on the host.
     pub fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    /// Fails if it has exited.
-    ///
-    /// # Errors
-    /// It has.
-    pub fn must_live(&self) -> Result<(), InitError> {
-        match has_exited(&self.pidfd) {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(InitError::Gone { pid: self.pid }),
-            Err(errno) => Err(InitError::Pin { pid: self.pid, source: errno.into() }),
-        }
+        self.process.pid()
     }
 
     /// A descriptor of its root directory, through which nothing is read or written.
@@ -138,12 +106,12 @@ impl Init {
     pub(super) fn mount_namespace(&self) -> Result<OwnedFd, InitError> {
         const FILE: &str = "ns/mnt";
         let namespace = self.open(FILE, OFlags::RDONLY)?;
-        let failed = |source| InitError::File { pid: self.pid, file: FILE, source };
+        let failed = |source| InitError::File { pid: self.pid(), file: FILE, source };
         let found = nix::sys::stat::fstat(&namespace).map_err(|errno| failed(errno.into()))?;
         let own = std::fs::metadata("/proc/self/ns/mnt").map_err(failed)?;
         use std::os::unix::fs::MetadataExt;
         match (found.st_dev, found.st_ino) == (own.dev(), own.ino()) {
-            true => Err(InitError::NoNamespace { pid: self.pid }),
+            true => Err(InitError::NoNamespace { pid: self.pid() }),
             false => Ok(namespace),
         }
     }
@@ -155,31 +123,24 @@ impl Init {
 
     /// Who on the host is root in its user namespace.
     pub(super) fn root_owner(&self) -> Result<Owner, InitError> {
-        let root = |map: &[u8]| mapped_root(map).ok_or(InitError::NoRoot { pid: self.pid });
+        let root = |map: &[u8]| mapped_root(map).ok_or(InitError::NoRoot { pid: self.pid() });
         Ok(Owner { uid: root(&self.read("uid_map")?)?, gid: root(&self.read("gid_map")?)? })
     }
 
     fn read(&self, file: &'static str) -> Result<Vec<u8>, InitError> {
         let mut text = Vec::with_capacity(1 << 12);
         let read = File::from(self.open(file, OFlags::RDONLY)?).read_to_end(&mut text);
-        read.map_err(|source| InitError::File { pid: self.pid, file, source })?;
+        read.map_err(|source| InitError::File { pid: self.pid(), file, source })?;
         Ok(text)
     }
 
     fn open(&self, file: &'static str, flags: OFlags) -> Result<OwnedFd, InitError> {
-        openat(&self.proc, file, flags | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| match self
-            .must_live()
-        {
-            Err(gone) => gone,
-            Ok(()) => InitError::File { pid: self.pid, file, source: errno.into() },
+        let opened = openat(&self.proc, file, flags | OFlags::CLOEXEC, Mode::empty());
+        opened.or_else(|errno| {
+            self.process.must_live()?;
+            Err(InitError::File { pid: self.pid(), file, source: errno.into() })
         })
     }
-}
-
-/// A pidfd can be read once the process has exited, reaped or not (pidfd_open(2)).
-fn has_exited(pidfd: &OwnedFd) -> nix::Result<bool> {
-    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).map(|ready| ready > 0)
 }
 
 /// The id outside of 0 inside, by the lines "inside outside count" of user_namespaces(7).
@@ -207,15 +168,15 @@ mod tests {
     fn a_process_that_is_gone_is_named() {
         for pid in [0, -1, i32::MAX] {
             let error = Init::pin(pid).unwrap_err();
-            assert!(matches!(error, InitError::Gone { .. }), "{error:?}");
+            assert!(matches!(error, InitError::Process(_)), "{error:?}");
         }
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let init = Init::pin(child.id().cast_signed()).unwrap();
-        init.must_live().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        for outcome in [init.must_live(), init.root().map(drop), init.root_owner().map(drop)] {
-            assert!(matches!(outcome, Err(InitError::Gone { .. })), "{outcome:?}");
+        for outcome in [init.root().map(drop), init.root_owner().map(drop)] {
+            let exited = matches!(outcome, Err(InitError::Process(ProcessError::Exited { .. })));
+            assert!(exited, "{outcome:?}");
         }
     }
 

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::grant::Grant;
 use super::id::ContainerId;
-use super::state_dir::{StateDir, StateDirError};
 use super::store::{Store, StoreError, Stored, Version};
+use crate::run_dir::{RunDir, RunDirError};
+
+/// Where state is that outlives a boot (file-hierarchy(7)).
+pub const LIB_DIR: &str = "/var/lib/devgate";
 
 const VERSION: u32 = 1;
 
@@ -37,7 +40,7 @@ impl KeptStore {
     ///
     /// # Errors
     /// The directory can't be made or used.
-    pub fn kept(lib: &StateDir) -> Result<KeptStore, StateDirError> {
+    pub fn kept(lib: &RunDir) -> Result<KeptStore, RunDirError> {
         lib.below("kept").map(Store::new)
     }
 

@@ -17,7 +17,6 @@ mod modes;
 mod node;
 mod record;
 mod rules;
-mod state_dir;
 mod store;
 mod time;
 mod user;
@@ -28,12 +27,11 @@ pub use history::{Action, Change, History, LONGEST_HISTORY, LONGEST_LIST, RuleLi
 pub use holders::{Hold, Holder, HoldersError, holders};
 pub use id::{ContainerId, IdError, LONGEST_ID};
 pub use init::{Init, InitError};
-pub use kept::{Kept, KeptStore};
+pub use kept::{Kept, KeptStore, LIB_DIR};
 pub use made::{FileRef, MadeNode};
 pub use modes::HoldMode;
 pub use node::{Made, NodeError, NodeSpec, Removed, make, remove};
 pub use record::{CgroupRef, Record, RecordStore, StartError, Swept};
-pub use state_dir::{LIB, RUN, StateDir, StateDirError};
 pub use store::{Listed, Locked, Store, StoreError, Stored, Version};
 pub use time::{Time, TimeError};
 pub use user::User;
@@ -86,8 +84,7 @@ impl Container {
         })?;
         let init = Init::pin(record.pid)?;
         // A container with a cgroup namespace may have moved it to a cgroup below.
-        let own = Cgroup::of_process(record.pid)?;
-        init.must_live()?;
+        let own = Cgroup::of(init.process())?;
         if !own.is_at_or_below(&cgroup) {
             let cgroup = cgroup.path().to_owned();
             return Err(InitError::Elsewhere { pid: record.pid, cgroup }.into());

@@ -11,12 +11,12 @@ use super::history::{Action, Change, History};
 use super::id::ContainerId;
 use super::modes::{DefaultDevicesWord, HoldMode, StaleWord};
 use super::rules;
-use super::state_dir::{StateDir, StateDirError};
 use super::store::{Store, StoreError, Stored, Version};
 use super::time::Time;
 use super::user::User;
 use crate::kernel::Stale;
 use crate::policy::{DefaultDevices, Policy, Rule};
+use crate::run_dir::{RunDir, RunDirError};
 
 const VERSION: u32 = 1;
 
@@ -143,7 +143,7 @@ impl RecordStore {
     ///
     /// # Errors
     /// The directory can't be made or used.
-    pub fn records(run: &StateDir) -> Result<RecordStore, StateDirError> {
+    pub fn records(run: &RunDir) -> Result<RecordStore, RunDirError> {
         run.below("containers").map(Store::new)
     }
 

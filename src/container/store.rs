@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use super::id::ContainerId;
 use super::lock::{Lock, LockError};
-use super::state_dir::StateDir;
 use crate::files::{ReadError, read_regular};
+use crate::run_dir::RunDir;
 use form::parse;
 
 /// Most bytes of a file: a config's rules may have 16 MiB, and they are written out in full.
@@ -34,13 +34,13 @@ pub type Listed<T> = (ContainerId, Result<T, StoreError>);
 /// The files of one kind.
 #[derive(Debug)]
 pub struct Store<T> {
-    dir: StateDir,
+    dir: RunDir,
     kind: PhantomData<fn() -> T>,
 }
 
 impl<T: Stored> Store<T> {
     /// The files in this directory.
-    pub fn new(dir: StateDir) -> Store<T> {
+    pub fn new(dir: RunDir) -> Store<T> {
         Store { dir, kind: PhantomData }
     }
 

@@ -185,6 +185,7 @@ impl Record {
                     reason: format!("{reason}"),
                 };
                 record.left = outcome.left.iter().map(left).collect();
+                record.warnings.extend(outcome.warnings());
             }
             Ok(Enforced::Skipped { cause }) => {
                 record.result = "skipped";
@@ -263,6 +264,8 @@ mod tests {
             id: ProgId::new(61),
             detached: vec![ProgId::new(41), ProgId::new(53)],
             left: vec![(ProgId::new(7), LeftReason::Link)],
+            overridden: None,
+            unlocked: None,
         };
         let cgroup = PathBuf::from("/sys/fs/cgroup/a b");
         let enforced = Ok(Enforced::Attached { cgroup, outcome, insns: 22 });

@@ -9,15 +9,16 @@ pub(crate) use log::chain;
 pub use log::{Log, LogError, LogFormat, Record};
 pub use rootless::in_user_namespace;
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::cgroup::{Cgroup, CgroupError, Refusal};
+use crate::cgroup::{Cgroup, CgroupError, Process, Refusal};
 use crate::compile::{CompileError, compile};
 use crate::kernel::{
-    AttachError, AttachFlags, DirectAttach, LoadError, Outcome, ProgId, QueryError, Stale, load,
-    query,
+    AboveError, AttachError, AttachFlags, Attached, Attachment, DirectAttach, LoadError,
+    NotRestored, Outcome, ProgId, QueryError, load, query,
 };
 use crate::oci::{OciError, State};
 use crate::policy::Policy;
@@ -36,8 +37,8 @@ pub enum Rootless {
 /// A hook's options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Which programs give way.
-    pub stale: Stale,
+    /// How the program is attached.
+    pub attach: DirectAttach,
     /// What to do in a user namespace.
     pub rootless: Rootless,
 }
@@ -91,6 +92,21 @@ pub enum EnforceError {
         ancestor: PathBuf,
         /// The program there.
         id: ProgId,
+    },
+    /// The container's process died or was moved while the program was attached. What was
+    /// attached before is attached again.
+    #[error(transparent)]
+    Process(#[from] CgroupError),
+    /// It failed once the program was attached, and not all of it was undone.
+    #[error("cgroup {}: {state}; this is what failed", cgroup.display())]
+    NotUndone {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// How it differs from what it was.
+        state: NotRestored,
+        /// Why it failed.
+        #[source]
+        cause: Box<EnforceError>,
     },
 }
 
@@ -148,18 +164,54 @@ pub fn prepare(policy: Policy) -> Result<Prepared, PrepareError> {
 /// Makes the cgroup's own device program `verified`, in place of the stale ones.
 ///
 /// # Errors
-/// What was attached before is attached still.
+/// What was attached before is attached still, or the error tells what differs.
 pub fn enforce(
     cgroup: &Cgroup,
     verified: &Verified,
-    stale: Stale,
+    how: DirectAttach,
 ) -> Result<Outcome, EnforceError> {
-    use std::os::fd::AsFd;
+    enforce_if(cgroup, verified, how, || Ok(()))
+}
+
+/// As [`enforce`], and undone unless `check` succeeds afterwards.
+fn enforce_if(
+    cgroup: &Cgroup,
+    verified: &Verified,
+    how: DirectAttach,
+    check: impl FnOnce() -> Result<(), EnforceError>,
+) -> Result<Outcome, EnforceError> {
     cgroup.guard()?;
     let program = load(verified)?;
-    DirectAttach { stale }
-        .attach(cgroup.as_fd(), &program)
-        .map_err(|source| explain(cgroup, source))
+    let above = || nearest_above(cgroup);
+    let attachment = how.attach(cgroup.as_fd(), &program, &above);
+    let attachment = attachment.map_err(|source| explain(cgroup, source))?;
+    match check() {
+        Ok(()) => Ok(attachment.keep()),
+        Err(cause) => Err(undone(cgroup, attachment, cause)),
+    }
+}
+
+fn undone(cgroup: &Cgroup, attachment: Attachment<'_>, cause: EnforceError) -> EnforceError {
+    match attachment.undo() {
+        Ok(()) => cause,
+        Err(state) => {
+            let (cgroup, cause) = (cgroup.path().to_owned(), Box::new(cause));
+            EnforceError::NotUndone { cgroup, state, cause }
+        }
+    }
+}
+
+/// The nearest cgroup above that has programs, as far up as a mount shows them.
+fn nearest_above(cgroup: &Cgroup) -> Result<Option<(PathBuf, Attached)>, AboveError> {
+    let mut next = cgroup.parent()?;
+    while let Some(ancestor) = next {
+        let attached = query(ancestor.as_fd())?;
+        if !attached.ids.is_empty() {
+            return Ok(Some((ancestor.path().to_owned(), attached)));
+        }
+        next = ancestor.parent()?;
+    }
+    Ok(None)
 }
 
 /// An ancestor's exclusive program is why the kernel says EPERM to one who has the right.
@@ -173,28 +225,25 @@ fn explain(cgroup: &Cgroup, source: AttachError) -> EnforceError {
 }
 
 fn exclusive_ancestor(cgroup: &Cgroup) -> Option<(PathBuf, ProgId)> {
-    use std::os::fd::AsFd;
-    let mut next = cgroup.parent().ok()?;
-    while let Some(ancestor) = next {
-        let attached = query(ancestor.as_fd()).ok()?;
-        if let (AttachFlags::EXCLUSIVE, Some(id)) = (attached.flags, attached.ids.first()) {
-            return Some((ancestor.path().to_owned(), *id));
-        }
-        next = ancestor.parent().ok()?;
-    }
-    None
+    let (ancestor, attached) = nearest_above(cgroup).ok()??;
+    let id = attached.single().filter(|_| attached.flags == AttachFlags::EXCLUSIVE)?;
+    Some((ancestor, id))
 }
 
 /// The hook: enforces the policy on the cgroup of the container's process.
 ///
 /// # Errors
-/// The container must not start; what was attached before is attached still.
+/// The container must not start; what was attached before is attached still, or the error tells
+/// what differs.
 pub fn run(state: &State, policy: Policy, options: Options) -> Result<Enforced, HookError> {
     let pid = state.pid()?;
     let prepared = prepare(policy)?;
-    let cgroup = Cgroup::of_process(pid)?;
+    let process = Process::pin(pid).map_err(CgroupError::from)?;
+    let cgroup = Cgroup::of(&process)?;
     let insns = prepared.verified.program().insns().len();
-    match enforce(&cgroup, &prepared.verified, options.stale) {
+    // It can be moved while the program is attached.
+    let stays = || Ok(cgroup.has(&process)?);
+    match enforce_if(&cgroup, &prepared.verified, options.attach, stays) {
         Ok(outcome) => Ok(Enforced::Attached { cgroup: cgroup.path().to_owned(), outcome, insns }),
         Err(cause)
             if options.rootless == Rootless::Warn

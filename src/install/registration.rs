@@ -10,8 +10,15 @@ const NAME: &str = "devgate";
 const COMMAND: &str = "hook";
 
 /// The hook's options, which all have a value.
-pub const OPTIONS: [&str; 6] =
-    ["--default-devices", "--stale", "--rootless", "--log", "--log-dir", "--log-format"];
+pub const OPTIONS: [&str; 7] = [
+    "--default-devices",
+    "--stale",
+    "--override-ancestor",
+    "--rootless",
+    "--log",
+    "--log-dir",
+    "--log-format",
+];
 
 /// A hook: what to run, and with which arguments (runtime-spec, "POSIX-platform Hooks").
 #[derive(Clone, Debug, PartialEq, Eq)]

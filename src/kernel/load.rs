@@ -34,6 +34,11 @@ impl Loaded {
     pub fn id(&self) -> ProgId {
         self.id
     }
+
+    /// Its descriptor.
+    pub(super) fn descriptor(&self) -> &OwnedFd {
+        &self.fd
+    }
 }
 
 impl AsFd for Loaded {

@@ -2,8 +2,11 @@
 
 mod ancestors;
 mod concurrent;
+mod faults;
 mod gone;
 mod held;
+mod lock;
+mod overridden;
 mod refused;
 mod replaced;
 

@@ -73,7 +73,7 @@ fn a_program_held_by_a_link_is_warned_about() {
     let id = held.id;
     assert_eq!(
         run.complaint(),
-        format!("warning: program {id} is left, for it is held by a bpf_link")
+        format!("warning: program {id} stays attached: it is held by a bpf_link")
     );
     assert_eq!(cgroup.ids().len(), 2);
     let detached = detach(&cgroup, &id.to_string());

@@ -127,6 +127,6 @@ fn a_stopped_container_is_named() {
     let error =
         devgate::container::make(&init, &fuse(), &crate::gated::path("/dev/x")).unwrap_err();
     assert!(matches!(error, NodeError::Init(_)), "{error:?}");
-    let expected = format!("process {pid} does not exist (any more): the container has stopped");
+    let expected = format!("process {pid} has exited");
     assert_eq!(error.to_string(), expected);
 }

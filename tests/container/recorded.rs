@@ -5,10 +5,11 @@ use std::path::Path;
 use devgate::cgroup::Cgroup;
 use devgate::container::{
     CgroupRef, Container, ContainerError, History, HoldMode, InitError, Record, RecordStore,
-    StateDir, Version, cgroup_exists,
+    Version, cgroup_exists,
 };
 use devgate::kernel::Stale;
 use devgate::policy::DefaultDevices;
+use devgate::run_dir::RunDir;
 
 use crate::common::engine::{eventually, ready};
 use crate::gated::{Kind, runc};
@@ -37,7 +38,7 @@ fn a_container_is_found_by_its_record_until_it_ends() {
         return;
     }
     let dir = tempfile::tempdir().expect("a folder");
-    let run = StateDir::open(&dir.path().join("devgate")).expect("it can be made");
+    let run = RunDir::at(&dir.path().join("devgate")).expect("it can be made");
     let store = RecordStore::records(&run).expect("it can be made");
     let mut recorded = None;
     runc(Kind::Plain).with_running(|running| {

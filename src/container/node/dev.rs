@@ -59,7 +59,7 @@ impl Dev {
         let flags = ResolveFlags::BENEATH | no_links;
         let dir = openat2(&root, "dev", DIRECTORY, Mode::empty(), flags)
             .map_err(|errno| NodeError::Dev(errno.into()))?;
-        let id = fdinfo(&dir, "mnt_id:");
+        let id = fdinfo::<u32>(&dir, "mnt_id:");
         let mountinfo = init.mountinfo()?;
         let own = file_systems(&mountinfo).find(|found| Some(found.mount) == id);
         let Some(own) = own.filter(|own| own.name == "tmpfs") else {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::policy::{Origin, Verdict};
+use crate::run_dir::RunDir;
 
 /// A record as it was written by the first devgate that wrote records.
 const FIRST: &str = include_str!("../../../testdata/records/version-1.json");
@@ -97,7 +98,7 @@ fn the_first_form_is_read_and_written_as_it_was() {
 
 fn store() -> (tempfile::TempDir, RecordStore) {
     let dir = tempfile::tempdir().unwrap();
-    let store = RecordStore::records(&StateDir::open(&dir.path().join("devgate")).unwrap());
+    let store = RecordStore::records(&RunDir::at(&dir.path().join("devgate")).unwrap());
     (dir, store.unwrap())
 }
 
@@ -144,7 +145,7 @@ fn a_sweep_removes_what_has_no_cgroup() {
 fn kept_grants_outlast_the_record_until_there_are_none() {
     use crate::container::{FileRef, KeptStore, MadeNode};
     let dir = tempfile::tempdir().unwrap();
-    let kept = KeptStore::kept(&StateDir::open(&dir.path().join("devgate")).unwrap()).unwrap();
+    let kept = KeptStore::kept(&RunDir::at(&dir.path().join("devgate")).unwrap()).unwrap();
     let id: ContainerId = "c".parse().unwrap();
     let file = FileRef { file_system: 1, inode: 2 };
     let path = "/dev/fuse".parse().unwrap();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::container::{Record, RecordStore};
+use crate::run_dir::RunDir;
 
 const RECORD: &str = include_str!("../../../testdata/records/version-1.json");
 
@@ -9,7 +10,7 @@ fn record(id: &str) -> Record {
 
 fn store() -> (tempfile::TempDir, RecordStore) {
     let dir = tempfile::tempdir().unwrap();
-    let store = RecordStore::records(&StateDir::open(&dir.path().join("devgate")).unwrap());
+    let store = RecordStore::records(&RunDir::at(&dir.path().join("devgate")).unwrap());
     (dir, store.unwrap())
 }
 
