@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! oci -> policy -> compile -> verify -> kernel      (hook: the flow; cli: the tool)
-//!        device    bpf        analyze   cgroup
+//!        device    bpf        analyze   cgroup <- container
 //! ```
 
 #![deny(missing_docs)]

@@ -33,6 +33,31 @@ pub fn of_type(file_system: &str) -> io::Result<Vec<Mount>> {
 /// Room for a file of /proc at first, in bytes.
 const FIRST_READ: usize = 1 << 12;
 
+/// A file system as a mount shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileSystem<'t> {
+    /// The mount's id.
+    pub mount: u32,
+    /// The file system's device number: major and minor of its files' `st_dev`.
+    pub device: (u32, u32),
+    /// Its type.
+    pub name: &'t str,
+}
+
+/// The file systems in the text of a mountinfo. A line that is not one is left out.
+pub fn file_systems(mountinfo: &[u8]) -> impl Iterator<Item = FileSystem<'_>> {
+    mountinfo.split(|byte| *byte == b'\n').filter_map(file_system)
+}
+
+fn file_system(line: &[u8]) -> Option<FileSystem<'_>> {
+    let mut fields = line.split(|byte| *byte == b' ').map(std::str::from_utf8);
+    let mount = fields.next()?.ok()?.parse().ok()?;
+    let (major, minor) = fields.nth(1)?.ok()?.split_once(':')?;
+    let device = (major.parse().ok()?, minor.parse().ok()?);
+    let name = fields.skip_while(|field| *field != Ok("-")).nth(1)?.ok()?;
+    Some(FileSystem { mount, device, name })
+}
+
 /// A file of /proc: these have no size, so none is asked for.
 ///
 /// # Errors
@@ -136,6 +161,15 @@ mod tests {
             mounts,
             [mount(34, "/", "/sys/fs/cgroup/unified"), mount(35, "/a b", "/mnt/x\\y")]
         );
+    }
+
+    #[test]
+    fn file_systems_have_their_device_numbers() {
+        let text =
+            b"34 24 0:29 /a /m\xff rw shared:9 - tmpfs t rw\nx\n35 24 254:1 / / rw - ext4 e rw";
+        let found: Vec<FileSystem<'_>> = file_systems(text).collect();
+        let file_system = |mount, device, name| FileSystem { mount, device, name };
+        assert_eq!(found, [file_system(34, (0, 29), "tmpfs"), file_system(35, (254, 1), "ext4")]);
     }
 
     #[test]

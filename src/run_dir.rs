@@ -3,7 +3,7 @@
 //! Nobody but root may list or write it, so no local user can plant a file there or hold a lock
 //! of devgate's.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -82,7 +82,12 @@ impl RunDir {
         RunDir::at(Path::new(RUN_DIR))
     }
 
-    fn at(path: &Path) -> Result<RunDir, RunDirError> {
+    /// The same at another path, for what must outlive a boot or for a test. Only root may be able
+    /// to write to the directory that it is in.
+    ///
+    /// # Errors
+    /// As for [`RunDir::open`].
+    pub fn at(path: &Path) -> Result<RunDir, RunDirError> {
         let dir = match open_dir(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 make(path)?;
@@ -101,6 +106,32 @@ impl RunDir {
             (0, mode) => Err(RunDirError::Mode { path, mode }),
             (uid, _) => Err(RunDirError::Owner { path, uid }),
         }
+    }
+
+    /// A directory right in it, made in the same way if there is none.
+    ///
+    /// # Errors
+    /// As for [`RunDir::open`].
+    pub fn below(&self, name: &str) -> Result<RunDir, RunDirError> {
+        RunDir::at(&self.path.join(name))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names in it that are text, in order.
+    ///
+    /// # Errors
+    /// It can't be listed.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// The file `name` right in the directory, to read and write; it is made (mode 0600) if there
@@ -135,7 +166,6 @@ fn make(path: &Path) -> Result<(), RunDirError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::*;
@@ -161,6 +191,9 @@ mod tests {
             let file = RunDir::at(&path).unwrap().file("x").unwrap();
             assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
             assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o700);
+            let below = RunDir::at(&path).unwrap().below("y").unwrap();
+            assert_eq!(below.path().metadata().unwrap().mode() & 0o7777, 0o700);
+            assert_eq!(RunDir::at(&path).unwrap().names().unwrap(), ["x", "y"]);
         }
     }
 

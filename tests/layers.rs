@@ -19,7 +19,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("verify", &["analyze", "bpf", "device", "policy"]),
     ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
-    ("container", &["cgroup"]),
+    ("container", &["cgroup", "device", "files", "kernel", "mounts", "oci", "policy", "run_dir"]),
     ("enforce", &["cgroup", "compile", "kernel", "policy", "verify"]),
     ("hook", &["cgroup", "enforce", "files", "kernel", "oci", "policy"]),
     ("install", &["files"]),

@@ -50,6 +50,7 @@ fn decided_by(row: &Row, bit: Access) -> By {
     match policy.origin(rule).expect(row.name) {
         Origin::Config(index) => By::Rule(index),
         Origin::Base => By::Base,
+        Origin::Grant(index) => panic!("{}: grants[{index}] decides", row.name),
     }
 }
 

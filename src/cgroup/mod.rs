@@ -128,6 +128,15 @@ impl Cgroup {
         Ok(process.is_in(&self.name)?)
     }
 
+    /// The cgroup2 directory with this id, wherever it is; `None` if it was removed. Ids are not
+    /// used twice.
+    ///
+    /// # Errors
+    /// No cgroup2 is mounted, or the caller may not look for it (CAP_DAC_READ_SEARCH).
+    pub fn of_id(id: u64) -> Result<Option<Cgroup>, CgroupError> {
+        place::of_id(id)
+    }
+
     /// Where it was opened.
     pub fn path(&self) -> &Path {
         &self.path
@@ -146,6 +155,11 @@ impl Cgroup {
                 Err(error) => Err(error),
             },
         }
+    }
+
+    /// Whether it is this cgroup, or one below it.
+    pub fn is_at_or_below(&self, other: &Cgroup) -> bool {
+        self.name.starts_with(&other.name)
     }
 
     /// Whether it is the root of the whole hierarchy: the one cgroup without a `cgroup.type`

@@ -3,10 +3,13 @@
 //! hidden below another mount.
 
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use super::{Cgroup, CgroupError, open_dir};
+use crate::kernel::sys;
 use crate::mounts::{Mount, fdinfo, of_type};
 
 /// Opens a cgroup by its path in the hierarchy, through the first mount that shows it.
@@ -27,6 +30,20 @@ pub(super) fn open(name: PathBuf) -> Result<Cgroup, CgroupError> {
         }
     }
     Err(failure.unwrap_or(CgroupError::NotMounted { cgroup: name }))
+}
+
+/// Opens a cgroup by its id; `None` if it is gone.
+pub(super) fn of_id(id: u64) -> Result<Option<Cgroup>, CgroupError> {
+    let top = open(PathBuf::from("/"))?;
+    let dir = match sys::handle::open_cgroup(top.dir.as_fd(), id) {
+        Ok(dir) => File::from(dir),
+        Err(Errno::ESTALE | Errno::ENOENT) => return Ok(None),
+        Err(errno) => return Err(CgroupError::Open { path: top.path, source: errno.into() }),
+    };
+    let shown = fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+    let path = shown.map_err(|source| CgroupError::Open { path: top.path, source })?;
+    let name = name_of(&dir, &path)?;
+    Ok(Some(Cgroup { dir, path, name }))
 }
 
 fn is_hidden(mount: &Mount) -> bool {

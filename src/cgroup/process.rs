@@ -158,6 +158,22 @@ impl Process {
         }
     }
 
+    /// Its id in the caller's pid namespace.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Fails if it has exited.
+    ///
+    /// # Errors
+    /// [`ProcessError::Exited`].
+    pub fn must_live(&self) -> Result<(), ProcessError> {
+        match self.has_exited()? {
+            true => Err(ProcessError::Exited { pid: self.pid }),
+            false => Ok(()),
+        }
+    }
+
     /// A pidfd can be read once the process has exited, reaped or not (pidfd_open(2)).
     fn has_exited(&self) -> Result<bool, ProcessError> {
         let mut fds = [PollFd::new(self.pinned.as_fd(), PollFlags::POLLIN)];

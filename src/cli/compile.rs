@@ -62,6 +62,7 @@ fn merged_rules(policy: &Policy) -> anyhow::Result<Vec<MergedRule>> {
     let origin = |index| match policy.origin(index) {
         Some(Origin::Config(index)) => json!(index),
         Some(Origin::Base) | None => json!("base"),
+        Some(Origin::Grant(_)) => json!("grant"),
     };
     let merged =
         |(index, rule)| Ok(MergedRule { rule: spec::device(rule)?, origin: origin(index) });

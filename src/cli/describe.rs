@@ -31,6 +31,7 @@ pub fn origin(policy: &Policy, index: usize) -> String {
     match policy.origin(index) {
         Some(Origin::Config(index)) => format!("devices[{index}]"),
         Some(Origin::Base) => "base default".to_owned(),
+        Some(Origin::Grant(index)) => format!("grants[{index}]"),
         None => format!("rule {index}"),
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn parse_config(bytes: &[u8], document: Document) -> Result<Config, O
 
 /// One entry as it is written; what is absent may get a meaning.
 #[derive(Default)]
-struct Entry {
+pub(super) struct Entry {
     allow: Option<bool>,
     device_type: Option<TypeMatch>,
     major: Option<Number>,
@@ -62,7 +62,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn rule(&self) -> Result<Rule, (&'static str, String)> {
+    pub(super) fn rule(&self) -> Result<Rule, (&'static str, String)> {
         let verdict = match self.allow {
             Some(true) => Verdict::Allow,
             Some(false) => Verdict::Deny,
@@ -129,9 +129,11 @@ enum Key {
 /// A rule's keys.
 const KEYS: [&str; 5] = ["allow", "type", "major", "minor", "access"];
 
-struct EntrySeed<'u> {
-    index: usize,
-    unknown: &'u mut Few<(usize, String)>,
+/// An entry and its place in the list.
+pub(super) struct EntrySeed<'u> {
+    pub index: usize,
+    /// Takes the keys that the entry should not have.
+    pub unknown: &'u mut Few<(usize, String)>,
 }
 
 impl<'de> DeserializeSeed<'de> for EntrySeed<'_> {

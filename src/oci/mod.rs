@@ -3,9 +3,11 @@
 
 mod config;
 mod document;
+mod entry;
 mod json;
 mod state;
 
 pub use config::{Config, read_config};
 pub use document::{Document, OciError};
+pub use entry::DeviceEntry;
 pub use state::{HookInput, State, read_hook_input};

@@ -142,6 +142,8 @@ pub enum Origin {
     Config(usize),
     /// One of the base rules of `--default-devices`.
     Base,
+    /// A change that was made while the container runs: `grants[i]` of its record.
+    Grant(usize),
 }
 
 /// The rules in the order in which they apply, defaults merged in.
@@ -193,6 +195,15 @@ impl Policy {
     /// The config's rules with the default devices merged in.
     pub fn new(config: Vec<Rule>, default_devices: DefaultDevices) -> Policy {
         defaults::merge(config, default_devices)
+    }
+
+    /// The policy with these rules after all others, base rules included, so that they win.
+    pub fn with_grants(mut self, grants: impl IntoIterator<Item = Rule>) -> Policy {
+        for (index, rule) in grants.into_iter().enumerate() {
+            self.rules.push(rule);
+            self.origins.push(Origin::Grant(index));
+        }
+        self
     }
 
     /// The rules in the order in which they apply.

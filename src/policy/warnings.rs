@@ -33,6 +33,11 @@ impl<T> Few<T> {
         }
     }
 
+    /// The first one.
+    pub fn first(&self) -> Option<&T> {
+        self.told.first()
+    }
+
     /// How many there are in all.
     pub fn count(&self) -> usize {
         self.told.len() + self.more
@@ -112,7 +117,7 @@ impl Policy {
             .zip(&self.origins)
             .flat_map(|(rule, origin)| match origin {
                 Origin::Config(index) => of_rule(*index, rule),
-                Origin::Base => [None, None, None],
+                Origin::Base | Origin::Grant(_) => [None, None, None],
             })
             .flatten()
     }

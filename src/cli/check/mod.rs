@@ -145,6 +145,7 @@ fn json_line(
     let rule = |bit: &BitDecision| match bit.rule.and_then(|index| policy.origin(index)) {
         Some(Origin::Config(index)) => json!(index),
         Some(Origin::Base) => json!("base"),
+        Some(Origin::Grant(_)) => json!("grant"),
         None => Value::Null,
     };
     let key = |bit: Access| bit.to_string();

@@ -1,9 +1,11 @@
-//! The fence around unsafe code: bpf(2) and pidfd_open(2), which no crate wraps in a way that
+//! The fence around unsafe code: bpf(2) and other system calls that no crate wraps in a way that
 //! serves here. Each function is safe to call with any argument.
 
 #![allow(unsafe_code)]
 
 pub(crate) mod attr;
+pub(crate) mod handle;
+pub(crate) mod mount;
 pub(super) mod probe;
 
 use std::ffi::CStr;

@@ -246,6 +246,18 @@ impl Podman {
         eventually("the container's cgroup is gone", || !cgroup.exists());
     }
 
+    /// The same without a hook, given its cgroup.
+    #[track_caller]
+    pub fn look_ungated(&self, options: &[&str], look: impl FnOnce(&Path)) {
+        let mut session = self.start(&[&["--rm"], options].concat(), &[]);
+        session.expect(&[]);
+        let cgroup = format!("{CGROUP2}{}/libpod-{}", self.place.cgroup_name(), self.running());
+        let cgroup = self.place.cgroup_shown_at(&cgroup);
+        look(&cgroup);
+        session.finish();
+        eventually("the container's cgroup is gone", || !cgroup.exists());
+    }
+
     /// What an operator does while a container with these options runs, given its id.
     #[track_caller]
     pub fn look(&self, options: &[&str], look: impl FnOnce(&str, &Path)) {

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -71,6 +71,16 @@ impl Runc {
         self.config["hooks"] = hooks;
     }
 
+    /// Changes anything of its config but the device rules.
+    pub fn change_config(&mut self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.config);
+    }
+
+    /// The bundle's root file system.
+    pub fn rootfs(&self) -> PathBuf {
+        self.place.dir().join("bundle/rootfs")
+    }
+
     pub fn log(&self) -> String {
         self.place.path("hook.log")
     }
@@ -117,6 +127,17 @@ impl Runc {
                 .place
                 .cgroup_shown_at(&format!("{CGROUP2}{}/container", self.place.cgroup_name())),
         );
+        session.finish();
+        self.delete();
+    }
+
+    /// What goes on while the container runs.
+    #[track_caller]
+    pub fn with_running(mut self, work: impl FnOnce(&Running<'_>)) {
+        let mut session = self.start(&[]);
+        session.expect(&[]);
+        let name = format!("{CGROUP2}{}/container", self.place.cgroup_name());
+        work(&Running { cgroup: self.place.cgroup_shown_at(&name), runc: &self });
         session.finish();
         self.delete();
     }
@@ -180,6 +201,45 @@ impl Runc {
         let text = self.config.to_string().replacen(DEVICES, &self.rules, 1);
         let file = self.place.dir().join("bundle/config.json");
         fs::write(file, text).expect("the config can be written");
+    }
+}
+
+/// A container that runs.
+pub struct Running<'r> {
+    runc: &'r Runc,
+    /// Where this machine shows its cgroup.
+    pub cgroup: PathBuf,
+}
+
+impl Running<'_> {
+    /// Its first process, by the id on the host.
+    pub fn pid(&self) -> i32 {
+        let state: Value = serde_json::from_slice(&self.runc.output(&["state"]).stdout)
+            .expect("runc shows the state as JSON");
+        state["pid"].as_i64().and_then(|pid| pid.try_into().ok()).expect("the state has a pid")
+    }
+
+    /// What a shell in the container prints, errors too. It is root there.
+    pub fn shell(&self, script: &str) -> String {
+        let mut command = self.runc.command();
+        command.args(["exec", "container", "sh", "-c", script]);
+        let Output { stdout, stderr, .. } = command.output().expect("runc can be started");
+        String::from_utf8_lossy(&[stdout, stderr].concat()).trim().to_owned()
+    }
+
+    /// What a shell of the host's prints that sees the container's files and mounts: it may do
+    /// there what it likes.
+    pub fn shell_of_host(&self, script: &str) -> String {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &self.pid().to_string(), "--mount", "--root", "--wd"]);
+        let output = command.args(["/bin/sh", "-c", script]).env("PATH", "/bin").output();
+        let Output { stdout, stderr, .. } = output.expect("nsenter can be started");
+        String::from_utf8_lossy(&[stdout, stderr].concat()).trim().to_owned()
+    }
+
+    /// The root file system's folder, as the host sees it.
+    pub fn rootfs(&self) -> PathBuf {
+        self.runc.rootfs()
     }
 }
 

@@ -1,0 +1,193 @@
+//! What devgate knows of a running container: `/run/devgate/containers/ID.json`. It disappears
+//! with the container, and with the machine's run.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::grant::Grant;
+use super::history::{Action, Change, History};
+use super::id::ContainerId;
+use super::modes::{DefaultDevicesWord, HoldMode, StaleWord};
+use super::rules;
+use super::store::{Store, StoreError, Stored, Version};
+use super::time::Time;
+use super::user::User;
+use crate::kernel::Stale;
+use crate::policy::{DefaultDevices, Policy, Rule};
+use crate::run_dir::{RunDir, RunDirError};
+
+const VERSION: u32 = 1;
+
+/// The record of one container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The version of the record's form.
+    pub version: Version<VERSION>,
+    /// The container.
+    pub id: ContainerId,
+    /// Its cgroup.
+    pub cgroup: CgroupRef,
+    /// Its bundle, which holds config.json.
+    pub bundle: PathBuf,
+    /// Its first process, by the id on the host.
+    pub pid: i32,
+    /// The config's rules, or those of the latest `update`.
+    #[serde(with = "rules::list")]
+    pub rules: Vec<Rule>,
+    /// Where the base rules go.
+    #[serde(with = "DefaultDevicesWord")]
+    pub default_devices: DefaultDevices,
+    /// Which programs give way.
+    #[serde(with = "StaleWord")]
+    pub stale: Stale,
+    /// Whether a bpf_link holds the policy.
+    pub hold: HoldMode,
+    /// Where that link is pinned, if it is held.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pin: Option<PathBuf>,
+    /// What was granted and revoked since, in order.
+    pub grants: Vec<Grant>,
+    /// Every change of the rules.
+    pub history: History,
+}
+
+/// A cgroup2 directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CgroupRef {
+    /// Where the hook saw it. Another process may see it elsewhere, or not at all.
+    pub path: PathBuf,
+    /// The kernel's id of it, which tells it from a later one at the same path.
+    pub id: u64,
+}
+
+impl Stored for Record {
+    const VERSION: u32 = VERSION;
+
+    fn id(&self) -> &ContainerId {
+        &self.id
+    }
+}
+
+impl Record {
+    /// The rules that the policy is made from: the config's, then the grants'.
+    pub fn rules(&self) -> Vec<Rule> {
+        let grants = self.grants.iter().map(|grant| grant.rule);
+        self.rules.iter().copied().chain(grants).collect()
+    }
+
+    /// The policy: the config's rules with the base rules placed among them as
+    /// [`Record::default_devices`] says, then the grants. Grants win over all others, and do not
+    /// move the base rules.
+    pub fn policy(&self) -> Policy {
+        let grants = self.grants.iter().map(|grant| grant.rule);
+        Policy::new(self.rules.clone(), self.default_devices).with_grants(grants)
+    }
+
+    /// Makes a change of the rules or grants, and adds it to the history.
+    pub fn change<R>(
+        &mut self,
+        action: Action,
+        user: User,
+        change: impl FnOnce(&mut Record) -> R,
+    ) -> R {
+        let before = self.rules();
+        let outcome = change(self);
+        let change = Change::new(action, user, Time::now(), &before, &self.rules());
+        self.history.add(change);
+        outcome
+    }
+
+    /// The grants whose time has ended.
+    pub fn expired(&self, now: Time) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().filter(move |grant| grant.is_expired(now))
+    }
+}
+
+/// The records of this machine's containers.
+pub type RecordStore = Store<Record>;
+
+/// Why a container that starts gets no record.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Another container, of another engine perhaps, has this id and still runs.
+    #[error(
+        "another container with id {id} has a record and runs in cgroup {}",
+        cgroup.display()
+    )]
+    Taken {
+        /// The id.
+        id: ContainerId,
+        /// The other container's cgroup.
+        cgroup: PathBuf,
+    },
+    /// The record can't be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a sweep came to.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Containers whose records were removed.
+    pub removed: Vec<ContainerId>,
+    /// Records that were left, because they can't be read or removed.
+    pub failed: Vec<StoreError>,
+}
+
+impl RecordStore {
+    /// The records in the directory `containers` of `run`, which is /run/devgate.
+    ///
+    /// # Errors
+    /// The directory can't be made or used.
+    pub fn records(run: &RunDir) -> Result<RecordStore, RunDirError> {
+        run.below("containers").map(Store::new)
+    }
+
+    /// Writes the record of a container that starts, in place of an earlier one of this id.
+    ///
+    /// # Errors
+    /// An earlier one's cgroup is another and still there (`is_there`, given its id), the earlier
+    /// record can't be read, or the new one can't be written.
+    pub fn start(&self, record: Record, is_there: impl Fn(u64) -> bool) -> Result<(), StartError> {
+        let mut locked = self.lock(&record.id)?;
+        let other = locked.as_ref().map(|found| &found.cgroup);
+        if let Some(other) = other.filter(|other| other.id != record.cgroup.id)
+            && is_there(other.id)
+        {
+            return Err(StartError::Taken { id: record.id, cgroup: other.path.clone() });
+        }
+        Ok(locked.put(record)?)
+    }
+
+    /// Removes the records whose cgroup is gone (`is_there`, given its id), and locks that were
+    /// left. A record that somebody is changing is left for the next time.
+    ///
+    /// # Errors
+    /// The records can't be listed.
+    pub fn sweep(&self, is_there: impl Fn(u64) -> bool) -> Result<Swept, StoreError> {
+        let mut ids = self.ids()?;
+        ids.extend(self.lock_ids()?);
+        ids.sort_unstable();
+        ids.dedup();
+        let mut swept = Swept::default();
+        for id in ids {
+            let is_dead = |record: Option<Record>| match record {
+                Some(record) => !is_there(record.cgroup.id),
+                None => true,
+            };
+            match self.remove_if(&id, is_dead) {
+                Ok(true) => swept.removed.push(id),
+                Ok(false) => {}
+                Err(error) => swept.failed.push(error),
+            }
+        }
+        Ok(swept)
+    }
+}
+
+#[cfg(test)]
+mod tests;
