@@ -18,6 +18,7 @@ pub mod decode;
 pub mod device;
 pub mod doctor;
 pub mod files;
+pub mod hold;
 pub mod hook;
 pub mod inspect;
 pub mod install;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("device", &[]),
     ("files", &[]),
     ("mounts", &[]),
@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("verify", &["analyze", "bpf", "device", "policy"]),
     ("kernel", &["bpf", "mounts", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
+    ("hold", &["cgroup", "kernel"]),
     ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
     ("install", &["files"]),
     ("doctor", &["cgroup", "hook", "install", "kernel", "mounts", "policy"]),

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod attr;
+pub(super) mod link;
 pub(super) mod probe;
 
 use std::ffi::CStr;
