@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("device", &[]),
     ("files", &[]),
     ("mounts", &[]),
@@ -19,8 +19,12 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("verify", &["analyze", "bpf", "device", "policy"]),
     ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
-    ("container", &["cgroup", "device", "files", "kernel", "mounts", "oci", "policy", "run_dir"]),
+    (
+        "container",
+        &["cgroup", "device", "files", "hold", "kernel", "mounts", "oci", "policy", "run_dir"],
+    ),
     ("enforce", &["cgroup", "compile", "kernel", "policy", "verify"]),
+    ("hold", &["cgroup", "kernel"]),
     ("hook", &["cgroup", "enforce", "files", "kernel", "oci", "policy"]),
     ("install", &["files"]),
     (

@@ -32,7 +32,6 @@ pub use id::{ContainerId, IdError, LONGEST_ID};
 pub use init::{Init, InitError};
 pub use kept::{Kept, KeptStore, LIB_DIR};
 pub use made::{FileRef, MadeNode};
-pub use modes::HoldMode;
 pub use names::container_id;
 pub use node::{Made, NodeError, NodeSpec, Removed, make, remove};
 pub use record::{CgroupRef, Record, RecordStore, StartError, Swept};

@@ -2,19 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hold::HoldMode;
 use crate::kernel::Stale;
 use crate::policy::DefaultDevices;
 
-/// `--hold`: whether a bpf_link holds the policy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HoldMode {
-    /// Hold it; where that is impossible, warn and go on without.
-    #[default]
+/// `--hold`.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "HoldMode", rename_all = "kebab-case")]
+pub(super) enum HoldWord {
     Try,
-    /// Hold it or fail.
     Require,
-    /// Don't.
     No,
 }
 

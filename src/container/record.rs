@@ -9,11 +9,12 @@ use thiserror::Error;
 use super::grant::Grant;
 use super::history::{Action, Change, History};
 use super::id::ContainerId;
-use super::modes::{DefaultDevicesWord, HoldMode, StaleWord};
+use super::modes::{DefaultDevicesWord, HoldWord, StaleWord};
 use super::rules;
 use super::store::{Store, StoreError, Stored, Version};
 use super::time::Time;
 use super::user::User;
+use crate::hold::HoldMode;
 use crate::kernel::Stale;
 use crate::policy::{DefaultDevices, Policy, Rule};
 use crate::run_dir::{RunDir, RunDirError};
@@ -44,6 +45,7 @@ pub struct Record {
     #[serde(with = "StaleWord")]
     pub stale: Stale,
     /// Whether a bpf_link holds the policy.
+    #[serde(with = "HoldWord")]
     pub hold: HoldMode,
     /// Where that link is pinned, if it is held.
     #[serde(skip_serializing_if = "Option::is_none", default)]

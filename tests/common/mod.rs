@@ -5,6 +5,7 @@
 pub mod askable;
 pub mod assembly;
 pub mod bpf;
+pub mod bpffs;
 pub mod cgroup;
 pub mod command;
 pub mod enforce;

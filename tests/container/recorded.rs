@@ -4,9 +4,10 @@ use std::path::Path;
 
 use devgate::cgroup::Cgroup;
 use devgate::container::{
-    CgroupRef, Container, ContainerError, History, HoldMode, InitError, Record, RecordStore,
-    Version, cgroup_exists,
+    CgroupRef, Container, ContainerError, History, InitError, Record, RecordStore, Version,
+    cgroup_exists,
 };
+use devgate::hold::HoldMode;
 use devgate::kernel::Stale;
 use devgate::policy::DefaultDevices;
 use devgate::run_dir::RunDir;

@@ -1,15 +1,14 @@
 //! Programs that can't be decoded, and programs held by a link.
 
-use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use devgate::bpf::{Insn, Reg};
 use serde_json::Value;
 
-use super::common::bpf::{Foreign, map, pin};
+use super::common::bpf::{Foreign, map};
+use super::common::bpffs::BpfFs;
 use super::common::cgroup::TestCgroup;
 use super::common::command::devgate;
 use super::common::require;
@@ -130,36 +129,6 @@ fn a_map_lookup_is_opaque() {
     ];
     let reason = reason("maps", &insns);
     assert!(reason.contains(": depends on what instruction "), "{reason}");
-}
-
-/// A bpffs of the test's own, in a directory that goes with it.
-struct BpfFs(PathBuf);
-
-impl BpfFs {
-    fn new() -> BpfFs {
-        let dir = std::env::temp_dir().join(format!("devgate-test-bpffs-{}", std::process::id()));
-        fs::create_dir(&dir).expect("a directory can be made");
-        let none = None::<&str>;
-        nix::mount::mount(none, &dir, Some("bpf"), nix::mount::MsFlags::empty(), none)
-            .expect("a bpffs can be mounted");
-        BpfFs(dir)
-    }
-
-    fn pin(&self, name: &str, object: impl AsFd) -> PathBuf {
-        let path = self.0.join(name);
-        let text = CString::new(path.as_os_str().as_bytes()).expect("no NUL");
-        pin(object.as_fd(), &text);
-        path
-    }
-}
-
-impl Drop for BpfFs {
-    fn drop(&mut self) {
-        // Lazily: an inspect of a neighbouring test may be looking through it.
-        let lazily = nix::mount::MntFlags::MNT_DETACH;
-        nix::mount::umount2(&self.0, lazily).expect("the bpffs can be unmounted");
-        fs::remove_dir(&self.0).expect("the directory is empty");
-    }
 }
 
 #[test]

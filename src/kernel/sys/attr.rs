@@ -43,6 +43,23 @@ pub(crate) struct LinkCreate {
     pub flags: u32,
 }
 
+/// The first part of BPF_LINK_UPDATE.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct LinkUpdate {
+    pub link_fd: u32,
+    pub new_prog_fd: u32,
+    pub flags: u32,
+    pub old_prog_fd: u32,
+}
+
+/// BPF_LINK_DETACH.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct LinkDetach {
+    pub link_fd: u32,
+}
+
 /// BPF_PROG_QUERY.
 #[derive(Debug, Default)]
 #[repr(C)]
@@ -96,7 +113,7 @@ pub(crate) struct ProgInfo {
     pub name: [u8; 16],
 }
 
-/// BPF_OBJ_GET.
+/// BPF_OBJ_GET and BPF_OBJ_PIN.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct ObjGet {

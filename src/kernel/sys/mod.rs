@@ -5,6 +5,7 @@
 
 pub(crate) mod attr;
 pub(crate) mod handle;
+pub(super) mod link;
 pub(crate) mod mount;
 pub(super) mod probe;
 

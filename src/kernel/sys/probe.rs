@@ -2,12 +2,11 @@
 //! for the program, which is not there: nothing can come of them on any kernel.
 
 use super::attr::{LinkCreate, ProgAttach};
+use super::link::LINK_CREATE;
 use super::{ATTACH_TYPE_CGROUP_DEVICE, PROG_ATTACH, bpf};
 
 /// -1, which is no descriptor.
 const NO_FD: u32 = u32::MAX;
-
-const LINK_CREATE: libc::c_long = 28;
 
 /// BPF_PROG_ATTACH of no program to no cgroup.
 pub(in crate::kernel) fn attach_nothing(flags: u32, expected_revision: u64) -> nix::Result<()> {

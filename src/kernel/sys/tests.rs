@@ -5,7 +5,8 @@ use std::mem::{offset_of, size_of};
 use aya_obj::generated as kernel;
 
 use super::attr::{
-    GetFdById, GetInfoByFd, LinkCreate, LinkInfo, ObjGet, ProgAttach, ProgInfo, ProgLoad, ProgQuery,
+    GetFdById, GetInfoByFd, LinkCreate, LinkDetach, LinkInfo, LinkUpdate, ObjGet, ProgAttach,
+    ProgInfo, ProgLoad, ProgQuery,
 };
 use crate::bpf::Insn;
 
@@ -59,6 +60,9 @@ fn the_rest_is_laid_out_as_the_kernel_has_it() {
         pathname, bpf_fd, file_flags);
     same_offsets!(LinkCreate, kernel::bpf_attr__bindgen_ty_14:
         prog_fd = __bindgen_anon_1, target_fd = __bindgen_anon_2, attach_type, flags);
+    same_offsets!(LinkUpdate, kernel::bpf_attr__bindgen_ty_15:
+        link_fd, new_prog_fd = __bindgen_anon_1, flags, old_prog_fd = __bindgen_anon_2);
+    same_offsets!(LinkDetach, kernel::bpf_attr__bindgen_ty_16: link_fd);
     same_offsets!(LinkInfo, kernel::bpf_link_info:
         link_type = type_, id, prog_id, cgroup_id = __bindgen_anon_1);
     assert_eq!(offset_of!(LinkInfo, attach_type) - offset_of!(LinkInfo, cgroup_id), 8);

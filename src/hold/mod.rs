@@ -1,0 +1,27 @@
+//! Holding a policy in force by a bpf_link that is pinned in bpffs.
+//!
+//! A program in a cgroup's own list can be detached by every tool that updates the container. A
+//! link can't: only its owner changes it. The plain attachment stays beside the link, because
+//! runtimes replace that one on an update; with a link alone, crun's update fails half-way.
+//!
+//! The pin is named by the cgroup's id, which the kernel never uses twice. It outlives the
+//! cgroup, so somebody has to remove it: [`Pins::release`] when the container ends, and
+//! [`Pins::sweep`] for those whose end nobody saw.
+
+mod error;
+mod pins;
+
+pub use error::HoldError;
+pub use pins::{Hold, PINS, Pins, Swept};
+
+/// Whether a policy is held by a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HoldMode {
+    /// Hold it; where that is impossible, warn and go on with the plain attachment.
+    #[default]
+    Try,
+    /// Hold it or fail.
+    Require,
+    /// Attach it to the cgroup's own list only.
+    No,
+}

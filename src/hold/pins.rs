@@ -1,0 +1,231 @@
+//! The directory of pins.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::statfs::{BPF_FS_MAGIC, fstatfs};
+
+use super::HoldError;
+use crate::cgroup::Cgroup;
+use crate::kernel::{Link, Loaded, OpenLink, ProgId};
+
+/// Where pins are.
+pub const PINS: &str = "/sys/fs/bpf/devgate";
+
+/// Looks at one pin while others keep changing it.
+const ROUNDS: usize = 8;
+
+/// A policy that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The pin of the link.
+    pub pin: PathBuf,
+    /// The program that the link held before; `None` if the link is new.
+    pub before: Option<ProgId>,
+}
+
+/// What a sweep came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Pins looked at.
+    pub seen: usize,
+    /// Pins removed, because their cgroup is gone.
+    pub removed: usize,
+}
+
+/// The directory of pins, on a bpffs, which only root can write to.
+#[derive(Debug)]
+pub struct Pins {
+    dir: PathBuf,
+}
+
+impl Pins {
+    /// The directory at `dir`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// It is not on a bpffs, or others could write to it.
+    pub fn make(dir: &Path) -> Result<Pins, HoldError> {
+        match Pins::open(dir) {
+            Err(HoldError::Directory { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                let made = DirBuilder::new().mode(0o700).create(dir);
+                match made {
+                    Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                        Err(HoldError::Directory { path: dir.to_owned(), source })
+                    }
+                    _ => Pins::open(dir),
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The directory at `dir`.
+    ///
+    /// # Errors
+    /// As for [`Pins::make`]; [`HoldError::Directory`] with ENOENT if it is missing.
+    pub fn open(dir: &Path) -> Result<Pins, HoldError> {
+        let path = || dir.to_owned();
+        let failed = |source| HoldError::Directory { path: path(), source };
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let opened = File::options().read(true).custom_flags(flags.bits()).open(dir);
+        let opened = opened.map_err(failed)?;
+        let kind = fstatfs(&opened).map_err(|errno| failed(errno.into()))?.filesystem_type();
+        if kind != BPF_FS_MAGIC {
+            return Err(HoldError::NotBpffs { path: path() });
+        }
+        let metadata = opened.metadata().map_err(failed)?;
+        let mode = metadata.mode() & 0o7777;
+        if metadata.uid() != 0 || mode & 0o077 != 0 {
+            return Err(HoldError::NotOurs { path: path(), uid: metadata.uid(), mode });
+        }
+        Ok(Pins { dir: path() })
+    }
+
+    /// The pin of the cgroup with this id, whether it is there or not.
+    pub fn path(&self, cgroup_id: u64) -> PathBuf {
+        self.dir.join(cgroup_id.to_string())
+    }
+
+    /// The link of the cgroup with this id; `None` if there is none, or its cgroup is gone.
+    ///
+    /// # Errors
+    /// There is a pin, and it is not a link of a device program.
+    pub fn get(&self, cgroup_id: u64) -> Result<Option<Link>, HoldError> {
+        let link = self.read(cgroup_id)?.map(|(_, link)| link);
+        Ok(link.filter(|link| link.cgroup_id == cgroup_id))
+    }
+
+    /// Holds `program`, which is attached to the cgroup's own list already: the cgroup's link
+    /// takes it in place of the one it has, or a link is made and pinned.
+    ///
+    /// # Errors
+    /// The link holds what it held before, or there is none as before.
+    pub fn hold(&self, cgroup: &Cgroup, program: &Loaded) -> Result<Hold, HoldError> {
+        let id = cgroup.id()?;
+        let path = self.path(id);
+        for _ in 0..ROUNDS {
+            if let Some((link, Link { program: before, .. })) = self.live(id)? {
+                if before == program.id() {
+                    return Ok(Hold { pin: path, before: Some(before) });
+                }
+                match link.update(program, before) {
+                    Ok(()) => return Ok(Hold { pin: path, before: Some(before) }),
+                    // It has another program by now, or its cgroup has no link any more.
+                    Err(Errno::EPERM | Errno::ENOENT | Errno::ENOLINK) => continue,
+                    Err(errno) => {
+                        return Err(HoldError::Update { path, program: program.id(), errno });
+                    }
+                }
+            }
+            let link = OpenLink::create(cgroup.as_fd(), program)
+                .map_err(|errno| HoldError::Link { program: program.id(), errno })?;
+            match link.pin(&path) {
+                Ok(()) => return Ok(Hold { pin: path, before: None }),
+                Err(Errno::EEXIST) => {}
+                Err(errno) => return Err(HoldError::Pin { path, errno }),
+            }
+        }
+        Err(HoldError::Contended { path, rounds: ROUNDS })
+    }
+
+    /// Takes the link off the cgroup with this id and removes its pin. `false` if there was none.
+    ///
+    /// # Errors
+    /// The pin is not a link to that cgroup, or cannot be removed.
+    pub fn release(&self, cgroup_id: u64) -> Result<bool, HoldError> {
+        let Some((link, _)) = self.live(cgroup_id)? else { return Ok(false) };
+        match link.detach() {
+            // Without the call, the link ends with its pin.
+            Ok(()) | Err(Errno::EINVAL) => self.remove(cgroup_id),
+            Err(errno) => Err(HoldError::Detach { path: self.path(cgroup_id), errno }),
+        }
+    }
+
+    fn remove(&self, cgroup_id: u64) -> Result<bool, HoldError> {
+        let path = self.path(cgroup_id);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(HoldError::Remove { path, source }),
+        }
+    }
+
+    /// Removes pins whose cgroup is gone, all of them, or those that are found within `limit`.
+    /// A limited sweep begins at another pin each time, as `seed` has it.
+    ///
+    /// # Errors
+    /// The directory cannot be listed, or a pin cannot be removed.
+    pub fn sweep(&self, limit: Option<Duration>, seed: u64) -> Result<Swept, HoldError> {
+        let start = Instant::now();
+        let ids = self.ids()?;
+        let first = usize::try_from(seed).unwrap_or(0).checked_rem(ids.len()).unwrap_or(0);
+        let (before, from) = ids.split_at(first);
+        let mut swept = Swept::default();
+        for &id in from.iter().chain(before) {
+            if limit.is_some_and(|limit| start.elapsed() >= limit) {
+                break;
+            }
+            swept.seen += 1;
+            if self.is_dead(id)? {
+                swept.removed += usize::from(self.remove(id)?);
+            }
+        }
+        Ok(swept)
+    }
+
+    /// The cgroup ids that there are pins for. Other files are not ours to touch.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn ids(&self) -> Result<Vec<u64>, HoldError> {
+        let failed = |source| HoldError::Directory { path: self.dir.clone(), source };
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            ids.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+        }
+        Ok(ids)
+    }
+
+    /// A pin with a link that ended. What is not a link is left alone.
+    fn is_dead(&self, id: u64) -> Result<bool, HoldError> {
+        match self.read(id) {
+            Ok(pinned) => Ok(pinned.is_some_and(|(_, link)| link.cgroup_id == 0)),
+            Err(HoldError::Read { errno: Errno::EINVAL, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The cgroup's link. One that ended makes room for another.
+    fn live(&self, id: u64) -> Result<Option<(OpenLink, Link)>, HoldError> {
+        match self.read(id)? {
+            Some((_, Link { cgroup_id: 0, .. })) => {
+                self.remove(id)?;
+                Ok(None)
+            }
+            Some((_, link)) if link.cgroup_id != id => Err(HoldError::OtherCgroup {
+                path: self.path(id),
+                expected: id,
+                found: link.cgroup_id,
+            }),
+            pinned => Ok(pinned),
+        }
+    }
+
+    fn read(&self, id: u64) -> Result<Option<(OpenLink, Link)>, HoldError> {
+        let path = self.path(id);
+        match OpenLink::pinned_at(&path) {
+            Ok(pinned) => Ok(Some(pinned)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(HoldError::Read { path, errno }),
+        }
+    }
+}
