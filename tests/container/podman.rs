@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use devgate::cgroup::Cgroup;
+use devgate::container::pid_in;
 use devgate::container::{Init, Made, Removed, make, remove};
-use devgate::inspect::pid_in;
 
 use crate::common::engine::host::Debian;
 use crate::common::engine::podman::Podman;
