@@ -19,12 +19,12 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("verify", &["analyze", "bpf", "device", "policy"]),
     ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
+    ("hold", &["cgroup", "kernel"]),
     (
         "container",
         &["cgroup", "device", "files", "hold", "kernel", "mounts", "oci", "policy", "run_dir"],
     ),
     ("enforce", &["cgroup", "compile", "kernel", "policy", "verify"]),
-    ("hold", &["cgroup", "kernel"]),
     ("hook", &["cgroup", "enforce", "files", "kernel", "oci", "policy"]),
     ("install", &["files"]),
     (
