@@ -92,7 +92,7 @@ pub struct Level {
     pub cgroup: PathBuf,
     /// How its programs were attached; `None` if there is none.
     pub flags: Option<AttachFlags>,
-    /// Counts the changes of its list; `None` before Linux 6.17.
+    /// Counts the changes of its list; `None` if the kernel does not count them.
     pub revision: Option<u64>,
     /// Its programs, in the order in which they run.
     pub attachments: Vec<Attachment>,

@@ -123,10 +123,11 @@ fn a_program_that_seems_to_be_gone_is_looked_for_again() {
         return;
     }
     let cgroup = TestCgroup::new();
-    let stale = foreign(&cgroup, 1, MULTI);
-    let run = apply(&cgroup, "bpf:error=ENOENT:when=4");
-    assert!(run.success().contains(&format!("detached program {}", stale[0].id)), "{run:?}");
-    assert_eq!(cgroup.ids().len(), 1);
+    let stale = foreign(&cgroup, 2, MULTI);
+    // The seventh call opens the second one, when the new program has replaced the first.
+    let run = apply(&cgroup, "bpf:error=ENOENT:when=7");
+    assert!(run.success().contains(&format!("detached program {}", stale[1].id)), "{run:?}");
+    assert_eq!(cgroup.ids().len(), 1, "{run:?}");
     let last = cgroup.ids()[0];
     // Listed twice, and twice not found.
     let run = apply(&cgroup, "bpf:error=ENOENT:when=4..6+2");

@@ -106,7 +106,9 @@ fn an_object_for_each_run() {
     let first = stage.cgroup.ids()[0].number();
     let held = Foreign::allowing("held");
     let _link = held.link(std::os::fd::AsFd::as_fd(&stage.cgroup.open()));
-    stage.hook(r"c\u001b\n2", "json", &log);
+    let run = stage.hook(r"c\u001b\n2", "json", &log);
+    let warning = format!("warning: program {} stays attached: it is held by a bpf_link", held.id);
+    assert_eq!((run.code, run.complaint()), (Some(0), warning.as_str()));
     let lines = stage.lines();
     assert_eq!(lines.len(), 2);
     let mut lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
