@@ -7,7 +7,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC := -C target-feature=+crt-static -C relocation-model=static
 BINARY := target/release/devgate
 
-.PHONY: build deb demo test test-deps lint bless man bench clean
+.PHONY: build deb demo test test-deps lint bless fuzz man bench clean
 
 build:
 	RUSTFLAGS="$(STATIC)" cargo build --release --locked --bin devgate --target $(HOST)
@@ -37,6 +37,10 @@ lint:
 # Makes the golden files again; look at the diff.
 bless:
 	DEVGATE_BLESS=1 cargo test --locked --test samples
+
+# A minute for each target; FUZZ_SECONDS=N for longer.
+fuzz:
+	fuzz/run $(or $(FUZZ_SECONDS),60)
 
 # Its libbpf needs libelf's headers. Not one cargo call with `build`: features would unify.
 bench: build

@@ -1,0 +1,5 @@
+//! Fuzzes [`devgate_fuzz::edits::check`].
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| devgate_fuzz::edits::check(data));

@@ -1,0 +1,10 @@
+//! The fuzz targets: functions that panic if devgate breaks a promise for some bytes.
+//!
+//! `make fuzz` lets libFuzzer look for such bytes; `tests/fuzz.rs` replays the corpora.
+
+pub mod documents;
+pub mod edits;
+mod effort;
+pub mod programs;
+mod reference;
+mod repair;
