@@ -7,7 +7,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC := -C target-feature=+crt-static -C relocation-model=static
 BINARY := target/release/devgate
 
-.PHONY: build deb demo test test-deps lint bless fuzz man bench clean
+.PHONY: build deb demo test test-deps lint bless faults fuzz man bench clean
 
 build:
 	RUSTFLAGS="$(STATIC)" cargo build --release --locked --bin devgate --target $(HOST)
@@ -37,6 +37,12 @@ lint:
 # Makes the golden files again; look at the diff.
 bless:
 	DEVGATE_BLESS=1 cargo test --locked --test samples
+
+# Every fault, in the release binary. With CASE='three hook bpf:error=EPERM:when=6+' that one alone.
+faults: build
+	DEVGATE_TEST_REQUIRE=1 DEVGATE_FAULTS_BINARY=$(abspath $(BINARY)) DEVGATE_FAULTS_CASE='$(CASE)' \
+	  cargo test --locked --test faults -- --ignored --exact --nocapture \
+	  $(if $(CASE),one_case,all_faults)
 
 # A minute for each target; FUZZ_SECONDS=N for longer.
 fuzz:

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -101,20 +100,36 @@ static char *cgroup2_mount(void)
 	return field;
 }
 
-static int pinned_cgroup(int pid)
+static int pidfd, cgroup_file;
+static char cgroup_name[4096];
+
+/* The cgroup of the process now. */
+static char *cgroup_now(void)
 {
-	static char file[64], cgroup[4096];
-	int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	need(pidfd >= 0, 7);
-	snprintf(file, sizeof file, "/proc/%d/cgroup", pid);
-	slurp_path(file);
+	ssize_t n = pread(cgroup_file, text, sizeof text - 1, 0);
+	need(n > 0, 3);
+	text[n] = 0;
 	struct pollfd ready = { .fd = pidfd, .events = POLLIN };
 	need(poll(&ready, 1, 0) == 0, 8);
-	close(pidfd);
-	strcpy(cgroup, cgroup2_line());
+	return cgroup2_line();
+}
+
+static int pinned_cgroup(int pid)
+{
+	static char file[64];
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	need(pidfd >= 0, 7);
+	snprintf(file, sizeof file, "/proc/%d/cgroup", pid);
+	cgroup_file = open(file, O_RDONLY | O_CLOEXEC);
+	need(cgroup_file >= 0, 3);
+	snprintf(file, sizeof file, "/proc/self/fdinfo/%d", pidfd);
+	slurp_path(file);
+	char *shown = strstr(text, "Pid:");
+	need(shown != NULL && atoi(shown + 4) == pid, 21);
+	strcpy(cgroup_name, cgroup_now());
 
 	slurp_path("/proc/self/mountinfo");
-	snprintf(path, sizeof path, "%s%s", cgroup2_mount(), cgroup);
+	snprintf(path, sizeof path, "%s%s", cgroup2_mount(), cgroup_name);
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	need(fd >= 0, 9);
 	struct statfs fs;
@@ -123,7 +138,7 @@ static int pinned_cgroup(int pid)
 	need(statx(fd, "", AT_EMPTY_PATH, 0x1000 /* STATX_MNT_ID */, &mount) == 0, 11);
 	need(faccessat(fd, "cgroup.type", F_OK, 0) == 0, 12);
 	slurp_path("/proc/self/cgroup");
-	need(strcmp(cgroup2_line(), cgroup) != 0, 13);
+	need(strcmp(cgroup2_line(), cgroup_name) != 0, 13);
 	return fd;
 }
 
@@ -154,6 +169,17 @@ static struct query query(int cgroup)
 	return query;
 }
 
+static void lock(int cgroup)
+{
+	int dir = open("/run/devgate", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat found;
+	need(dir >= 0 && fstat(dir, &found) == 0 && found.st_uid == 0, 23);
+	int file = openat(dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	need(file >= 0 && fstat(cgroup, &found) == 0, 24);
+	struct flock byte = { .l_type = F_WRLCK, .l_start = found.st_ino, .l_len = 1 };
+	need(fcntl(file, F_OFD_SETLK, &byte) == 0, 18);
+}
+
 int main(void)
 {
 	slurp(0, text, sizeof text);
@@ -170,7 +196,7 @@ int main(void)
 
 	int cgroup = pinned_cgroup(number);
 	int loaded = load();
-	need(flock(cgroup, LOCK_EX | LOCK_NB) == 0, 18);
+	lock(cgroup);
 	struct query before = query(cgroup);
 	union bpf_attr id = { .prog_id = *(__u32 *)before.ids };
 	int old = bpf(BPF_PROG_GET_FD_BY_ID, &id, 12);
@@ -180,6 +206,7 @@ int main(void)
 		.revision = before.revision };
 	need(bpf(BPF_PROG_ATTACH, &attach, sizeof attach) == 0, 20);
 	query(cgroup);
+	need(strcmp(cgroup_now(), cgroup_name) == 0, 22);
 	return 0;
 }
 #endif

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// A mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,20 +30,55 @@ pub fn of_type(file_system: &str) -> io::Result<Vec<Mount>> {
     Ok(lines.filter_map(|line| mount(line, file_system.as_bytes())).collect())
 }
 
-/// A file of /proc: these have no size, so room is made before it is read and not bit by bit.
+/// Room for a file of /proc at first, in bytes.
+const FIRST_READ: usize = 1 << 12;
+
+/// A file of /proc: these have no size, so none is asked for.
 ///
 /// # Errors
 /// It can't be opened or read.
 pub fn read_proc(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::with_capacity(1 << 12);
-    File::open(path)?.read_to_end(&mut text)?;
-    Ok(text)
+    let file = File::open(path)?;
+    read_until(|read, _| read == 0, |text, _| (&file).read(text))
+}
+
+/// A file of /proc that the kernel writes as one piece, anew whenever it is read from the start:
+/// a read that leaves room is the last.
+///
+/// # Errors
+/// It can't be read.
+pub fn read_piece(file: &File) -> io::Result<Vec<u8>> {
+    read_until(|_, room| room > 0, |text, offset| file.read_at(text, offset))
+}
+
+/// Reads until `is_last` says so of the bytes just read and the room that they left.
+fn read_until(
+    is_last: impl Fn(usize, usize) -> bool,
+    read: impl Fn(&mut [u8], u64) -> io::Result<usize>,
+) -> io::Result<Vec<u8>> {
+    let mut text = vec![0; FIRST_READ];
+    let mut length = 0;
+    loop {
+        let count = match read(&mut text[length..], length as u64) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            outcome => outcome?,
+        };
+        length += count;
+        if is_last(count, text.len() - length) {
+            text.truncate(length);
+            return Ok(text);
+        }
+        if length == text.len() {
+            text.resize(length * 2, 0);
+        }
+    }
 }
 
 /// A number that /proc/self/fdinfo has of a descriptor, by its key with the colon; `None` where
 /// it has none.
-pub fn fdinfo(descriptor: &impl AsRawFd, key: &str) -> Option<u32> {
-    let text = read_proc(format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd()).as_ref()).ok()?;
+pub fn fdinfo<N: FromStr>(descriptor: &impl AsRawFd, key: &str) -> Option<N> {
+    let file = File::open(format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd())).ok()?;
+    let text = read_piece(&file).ok()?;
     let mut lines = text.split(|byte| *byte == b'\n');
     let number = lines.find_map(|line| line.strip_prefix(key.as_bytes()))?;
     std::str::from_utf8(number).ok()?.trim().parse().ok()
@@ -99,6 +136,17 @@ mod tests {
             mounts,
             [mount(34, "/", "/sys/fs/cgroup/unified"), mount(35, "/a b", "/mnt/x\\y")]
         );
+    }
+
+    #[test]
+    fn a_text_longer_than_the_first_read_is_read_whole() {
+        use std::io::Write;
+        for length in [0, FIRST_READ - 1, FIRST_READ, FIRST_READ * 5] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&vec![b'x'; length]).unwrap();
+            assert_eq!(read_proc(file.path()).unwrap().len(), length);
+            assert_eq!(read_piece(file.as_file()).unwrap().len(), length);
+        }
     }
 
     #[test]

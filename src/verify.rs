@@ -17,12 +17,14 @@
 //! knows how a program is made: it shares with [`crate::compile`] the instruction set and
 //! [`decide`], no more.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
-use crate::analyze::{AnalyzeError, Interval, Region, analyze};
+use crate::analyze::{AnalyzeError, Budget, Interval, Region, analyze};
 use crate::bpf::Program;
 use crate::device::{Access, DeviceType, Request};
-use crate::policy::{Number, Policy, Rule, Verdict, decide};
+use crate::policy::{Number, Policy, Verdict, decide};
 
 /// A program proven equal to its policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +89,7 @@ const ALL_REQUESTS: u128 = (2 * 8) << 64;
 /// # Errors
 /// A request on which they differ, or why the program can't be analyzed.
 pub fn verify(program: Program, policy: &Policy) -> Result<Verified, VerifyError> {
-    let regions = analyze(&program)?;
+    let regions = analyze(&program, Budget::PROOF)?;
     let covered = regions.iter().map(Region::size).sum();
     if covered != ALL_REQUESTS {
         return Err(VerifyError::Coverage { covered });
@@ -105,45 +107,113 @@ pub fn verify(program: Program, policy: &Policy) -> Result<Verified, VerifyError
 }
 
 fn check(policy: &Policy, classes: &Classes, region: &Region) -> Result<(), Counterexample> {
-    let Region { device_type, accesses, verdict, .. } = *region;
-    for major in with_unnamed(classes.majors(region.major), region.major) {
-        for minor in with_unnamed(classes.minors(major, region.minor), region.minor) {
-            let rules = classes.rules(policy, major, minor);
-            for access in accesses.iter() {
-                let request = Request { device_type, major, minor, access };
-                let decision = decide(rules.iter().copied(), &request);
-                if decision.verdict != verdict {
-                    return Err(Counterexample {
-                        request,
-                        program: verdict,
-                        policy: decision.verdict,
-                        rule: decision.relevant(access).filter_map(|bit| bit.rule).max(),
-                    });
-                }
-            }
-        }
+    let named = classes.majors(region.major);
+    for (major, own) in named {
+        check_major(policy, classes, region, *major, classes.group(own))?;
     }
-    Ok(())
+    match unnamed(named.iter().map(|(major, _)| *major), region.major) {
+        Some(major) => check_major(policy, classes, region, major, &[]),
+        None => Ok(()),
+    }
 }
 
-/// The named numbers, which come in order, and one other of the interval if there is any.
-fn with_unnamed(mut named: Vec<u32>, interval: Interval) -> Vec<u32> {
+/// Tries a member of each class that has this major; `own` are the rules that name it.
+fn check_major(
+    policy: &Policy,
+    classes: &Classes,
+    region: &Region,
+    major: u32,
+    own: &[Placed],
+) -> Result<(), Counterexample> {
+    let any = classes.group(&classes.any_major);
+    let for_all = for_all_minors(own).iter().chain(for_all_minors(any));
+    let (mut own, mut any) = (for_minors(own, region.minor), for_minors(any, region.minor));
+    let mut other = Some(region.minor.first);
+    while let Some(minor) = next_minor(own, any) {
+        let here = take(&mut own, minor).iter().chain(take(&mut any, minor));
+        compare(policy, region, [major, minor], for_all.clone().chain(here))?;
+        if other == Some(minor) {
+            other = minor.checked_add(1);
+        }
+    }
+    match other.filter(|minor| region.minor.contains(*minor)) {
+        Some(minor) => compare(policy, region, [major, minor], for_all),
+        None => Ok(()),
+    }
+}
+
+/// Asks [`decide`] with these rules, which are all that can match the numbers.
+fn compare<'c>(
+    policy: &Policy,
+    region: &Region,
+    [major, minor]: [u32; 2],
+    rules: impl Iterator<Item = &'c Placed>,
+) -> Result<(), Counterexample> {
+    let mut places: Vec<usize> = rules.map(|(_, place)| *place).collect();
+    places.sort_unstable();
+    let rules = places.iter().filter_map(|place| Some((*place, policy.rules().get(*place)?)));
+    let request = Request { device_type: region.device_type, major, minor, access: Access::ALL };
+    let decision = decide(rules, &request);
+    match region.accesses.iter().find(|access| decision.on(*access) != region.verdict) {
+        None => Ok(()),
+        Some(access) => Err(Counterexample {
+            request: Request { access, ..request },
+            program: region.verdict,
+            policy: decision.on(access),
+            rule: decision.relevant(access).filter_map(|bit| bit.rule).max(),
+        }),
+    }
+}
+
+/// The first number of the interval that is none of these, which come in order.
+fn unnamed(named: impl Iterator<Item = u32>, interval: Interval) -> Option<u32> {
     let mut other = Some(interval.first);
-    for number in &named {
-        if other == Some(*number) {
+    for number in named {
+        if other == Some(number) {
             other = number.checked_add(1);
         }
     }
-    named.extend(other.filter(|number| interval.contains(*number)));
-    named
+    other.filter(|number| interval.contains(*number))
 }
+
+/// Of a major's rules, those for all minors: they come first.
+fn for_all_minors(rules: &[Placed]) -> &[Placed] {
+    &rules[..rules.partition_point(|(minor, _)| *minor == Number::Any)]
+}
+
+/// Of a major's rules, those for one minor of the interval.
+fn for_minors(rules: &[Placed], interval: Interval) -> &[Placed] {
+    let (first, last) = (Number::Exactly(interval.first), Number::Exactly(interval.last));
+    let rules = &rules[rules.partition_point(|(minor, _)| *minor < first)..];
+    &rules[..rules.partition_point(|(minor, _)| *minor <= last)]
+}
+
+/// The smallest minor that is left in either list.
+fn next_minor(own: &[Placed], any: &[Placed]) -> Option<u32> {
+    let first = |rules: &[Placed]| rules.first().and_then(|(minor, _)| exact(*minor));
+    first(own).into_iter().chain(first(any)).min()
+}
+
+/// Takes the rules for this minor off the front.
+fn take<'c>(rules: &mut &'c [Placed], minor: u32) -> &'c [Placed] {
+    let count = rules.iter().take_while(|(own, _)| *own == Number::Exactly(minor)).count();
+    let (taken, rest) = rules.split_at(count);
+    *rules = rest;
+    taken
+}
+
+/// A rule's minor, and the rule's place in the policy.
+type Placed = (Number, usize);
 
 /// A policy's rules for one device type, by their numbers.
 struct Classes {
-    /// Major and minor of each rule with its place in the policy, in order. Of rules with the
-    /// same numbers there are only those that are the last to name some bit: no others decide.
-    rules: Vec<((Number, Number), usize)>,
-    majors: Vec<u32>,
+    /// By major and minor, "any" first. Of rules with the same numbers there are only those that
+    /// are the last to name some bit, three at most: no others decide.
+    rules: Vec<Placed>,
+    /// Where the rules for all majors are in that list.
+    any_major: Range<usize>,
+    /// The majors that rules name, in order, and where theirs are.
+    majors: Vec<(u32, Range<usize>)>,
 }
 
 impl Classes {
@@ -156,58 +226,36 @@ impl Classes {
             .map(|(place, rule)| ((rule.major(), rule.minor()), place, rule.access()))
             .collect();
         all.sort_unstable();
-        let mut rules = Vec::with_capacity(all.len());
-        for same in all.chunk_by(|(a, ..), (b, ..)| a == b) {
-            let mut named = Access::NONE;
-            for (numbers, place, access) in same.iter().rev() {
-                if !named.contains(*access) {
-                    named = named.union(*access);
-                    rules.push((*numbers, *place));
+        let mut classes = Classes { rules: Vec::new(), any_major: 0..0, majors: Vec::new() };
+        for same in all.chunk_by(|((a, _), ..), ((b, _), ..)| a == b) {
+            let first = classes.rules.len();
+            for same in same.chunk_by(|((_, a), ..), ((_, b), ..)| a == b) {
+                let mut named = Access::NONE;
+                for ((_, minor), place, access) in same.iter().rev() {
+                    if !named.contains(*access) {
+                        named = named.union(*access);
+                        classes.rules.push((*minor, *place));
+                    }
                 }
             }
-        }
-        rules.sort_unstable();
-        let mut majors: Vec<u32> =
-            rules.iter().filter_map(|((major, _), _)| exact(*major)).collect();
-        majors.dedup();
-        Classes { rules, majors }
-    }
-
-    /// The majors of the interval that rules name, in order.
-    fn majors(&self, interval: Interval) -> Vec<u32> {
-        let from = self.majors.partition_point(|major| *major < interval.first);
-        let named = self.majors[from..].iter().copied();
-        named.take_while(|major| *major <= interval.last).collect()
-    }
-
-    /// The minors of the interval that rules for this major, or for any, name, in order.
-    fn minors(&self, major: u32, interval: Interval) -> Vec<u32> {
-        let mut minors = Vec::new();
-        for major in [Number::Exactly(major), Number::Any] {
-            let (first, last) = (Number::Exactly(interval.first), Number::Exactly(interval.last));
-            let from = self.rules.partition_point(|(numbers, _)| *numbers < (major, first));
-            let named = self.rules[from..].iter().map(|(numbers, _)| *numbers);
-            let named = named.take_while(|numbers| *numbers <= (major, last));
-            minors.extend(named.filter_map(|(_, minor)| exact(minor)));
-        }
-        minors.sort_unstable();
-        minors.dedup();
-        minors
-    }
-
-    /// The rules that can match these numbers, in the policy's order.
-    fn rules<'p>(&self, policy: &'p Policy, major: u32, minor: u32) -> Vec<(usize, &'p Rule)> {
-        let mut places = Vec::new();
-        for major in [Number::Exactly(major), Number::Any] {
-            for minor in [Number::Exactly(minor), Number::Any] {
-                let wanted = (major, minor);
-                let from = self.rules.partition_point(|(numbers, _)| *numbers < wanted);
-                let same = self.rules[from..].iter().take_while(|(numbers, _)| *numbers == wanted);
-                places.extend(same.map(|(_, place)| *place));
+            let group = first..classes.rules.len();
+            match same.first().and_then(|((major, _), ..)| exact(*major)) {
+                Some(major) => classes.majors.push((major, group)),
+                None => classes.any_major = group,
             }
         }
-        places.sort_unstable();
-        places.into_iter().filter_map(|place| Some((place, policy.rules().get(place)?))).collect()
+        classes
+    }
+
+    /// The majors of the interval that rules name, in order, and where their rules are.
+    fn majors(&self, interval: Interval) -> &[(u32, Range<usize>)] {
+        let from = self.majors.partition_point(|(major, _)| *major < interval.first);
+        let end = self.majors.partition_point(|(major, _)| *major <= interval.last);
+        &self.majors[from..end]
+    }
+
+    fn group(&self, places: &Range<usize>) -> &[Placed] {
+        &self.rules[places.clone()]
     }
 }
 

@@ -4,8 +4,8 @@
 mod common;
 
 use common::require;
-use devgate::analyze::{analyze, longest_path};
-use devgate::hook::{Prepared, prepare};
+use devgate::analyze::{Budget, analyze, longest_path};
+use devgate::enforce::{Prepared, prepare};
 use devgate::kernel::load;
 use devgate::oci::{Document, read_config};
 use devgate::policy::{DefaultDevices, Policy, Rule};
@@ -20,7 +20,7 @@ struct Counts {
 
 fn counts(prepared: &Prepared) -> Counts {
     let program = prepared.verified.program();
-    let regions = analyze(program).expect("it is proven");
+    let regions = analyze(program, Budget::PROOF).expect("it is proven");
     let path = longest_path(program, &regions).expect("it is proven");
     Counts { insns: program.insns().len(), path }
 }

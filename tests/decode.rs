@@ -3,14 +3,14 @@
 mod common;
 
 use common::random::{Case, seed};
-use devgate::analyze::analyze;
+use devgate::analyze::{Budget, analyze};
 use devgate::compile::compile;
 use devgate::decode::{Decoded, Table, decode};
 use devgate::policy::{DefaultDevices, Policy};
 use devgate::verify::verify;
 
 fn table(policy: &Policy) -> Table {
-    Table::of(&analyze(&compile(policy).unwrap()).unwrap()).unwrap()
+    Table::of(&analyze(&compile(policy).unwrap(), Budget::PROOF).unwrap()).unwrap()
 }
 
 fn policy(rules: &[&str]) -> Policy {

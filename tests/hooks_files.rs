@@ -18,7 +18,7 @@ const FOR_PODMAN: &str = "devgate.json";
 const FOR_CONTAINERD: &str = "containerd-base-spec-fragment.json";
 
 const INSTALLED: &str = "/usr/local/bin/devgate";
-const LOG: &str = "/var/log/devgate.log";
+const LOG: &str = "/var/lib/devgate/devgate.log";
 
 const STEPS: &Steps = &[
     ("rw /dev/null", Passed),

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use devgate::cgroup::Cgroup;
 use devgate::device::Request;
-use devgate::hook::{enforce, prepare};
-use devgate::kernel::Stale;
+use devgate::enforce::{enforce, prepare};
+use devgate::kernel::DirectAttach;
 use devgate::policy::{Policy, Verdict};
 
 use common::askable::Drivers;
@@ -44,7 +44,7 @@ impl Stage {
     /// Compiles, proves, loads and attaches in place of what was attached.
     fn enforce(&self, policy: Policy) {
         let prepared = prepare(policy).expect("the policy has a proven program");
-        let outcome = enforce(&self.cgroup, &prepared.verified, Stale::All);
+        let outcome = enforce(&self.cgroup, &prepared.verified, DirectAttach::default());
         assert_eq!(outcome.expect("the program can be attached").left, []);
     }
 

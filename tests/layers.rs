@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("device", &[]),
     ("files", &[]),
     ("mounts", &[]),
+    ("run_dir", &[]),
     ("policy", &["device"]),
     ("oci", &["device", "files", "policy"]),
     ("bpf", &["device"]),
@@ -16,12 +17,40 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ("analyze", &["bpf", "device", "policy"]),
     ("decode", &["analyze", "device", "policy"]),
     ("verify", &["analyze", "bpf", "device", "policy"]),
-    ("kernel", &["bpf", "mounts", "verify"]),
+    ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
-    ("hook", &["cgroup", "compile", "kernel", "oci", "policy", "verify"]),
+    ("container", &["cgroup"]),
+    ("enforce", &["cgroup", "compile", "kernel", "policy", "verify"]),
+    ("hook", &["cgroup", "enforce", "files", "kernel", "oci", "policy"]),
     ("install", &["files"]),
-    ("doctor", &["cgroup", "hook", "install", "kernel", "mounts", "policy"]),
-    ("inspect", &["analyze", "bpf", "cgroup", "compile", "decode", "device", "kernel", "policy"]),
+    (
+        "doctor",
+        &[
+            "cgroup",
+            "container",
+            "enforce",
+            "files",
+            "hook",
+            "install",
+            "kernel",
+            "mounts",
+            "policy",
+        ],
+    ),
+    (
+        "inspect",
+        &[
+            "analyze",
+            "bpf",
+            "cgroup",
+            "compile",
+            "container",
+            "decode",
+            "device",
+            "kernel",
+            "policy",
+        ],
+    ),
     // The binary: it takes from the library what it likes, by the crate's name.
     ("cli", &[]),
     ("main", &["cli"]),

@@ -5,7 +5,7 @@ mod common;
 use common::engine::answers::Answer::{Passed, Refused};
 use common::engine::answers::Steps;
 use common::engine::ready;
-use common::engine::runc::Runc;
+use common::engine::runc::{Runc, Runtime};
 
 const DENY_ALL: &str = r#"{"allow": false, "access": "rwm"}"#;
 const ALLOW_ALL: &str = r#"{"allow": true, "access": "rwm"}"#;
@@ -257,4 +257,59 @@ fn no_arguments_are_enough() {
     let mut session = runc.start(steps);
     session.expect(steps);
     assert_eq!(session.wait().code, Some(0));
+}
+
+/// runc and crun as the README says that they differ from devgate, each without it and with it.
+#[test]
+fn without_devices_crun_lets_all_open_and_devgate_nothing() {
+    if !(ready("runc") && ready("crun")) {
+        return;
+    }
+    let open: &Steps = &[("m /dev/fuse c 10 229", Passed), ("rw /dev/fuse", Passed)];
+    let closed: &Steps = &[("m /dev/fuse c 10 229", Passed), ("rw /dev/fuse", Refused)];
+    for (runtime, without) in [(Runtime::Runc, closed), (Runtime::Crun, open)] {
+        Runc::of(runtime, "null").expect(without);
+        let mut gated = Runc::of(runtime, "null");
+        gated.set_hook(&["devgate", "hook"]);
+        let mut session = gated.start(closed);
+        session.expect(closed);
+        session.finish();
+    }
+}
+
+#[test]
+fn unknown_letters_are_ignored_by_runtimes_and_refused_by_devgate() {
+    if !(ready("runc") && ready("crun")) {
+        return;
+    }
+    let rules = then(DENY_ALL, &[(true, 10, 229, "rwa")]);
+    let steps: &Steps = &[("m /dev/fuse c 10 229", Passed), ("rw /dev/fuse", Passed)];
+    for runtime in [Runtime::Runc, Runtime::Crun] {
+        Runc::of(runtime, &rules).expect(steps);
+        let mut refused = Runc::of(runtime, &rules);
+        refused.set_hook(&["devgate", "hook", "--log", &refused.log(), "--log-format", "json"]);
+        refused.expect_failure();
+        let error = refused.hook_runs().pop().and_then(|run| run.error).expect("the hook failed");
+        assert!(error.contains("access: unknown access letter 'a'"), "{error}");
+    }
+}
+
+/// runc and crun open /dev/null in the container after their hooks.
+#[test]
+fn default_devices_none_needs_a_rule_for_null() {
+    if !(ready("runc") && ready("crun")) {
+        return;
+    }
+    let none = ["devgate", "hook", "--default-devices", "none"];
+    for runtime in [Runtime::Runc, Runtime::Crun] {
+        let mut refused = Runc::of(runtime, &then(DENY_ALL, &[]));
+        refused.set_hook(&none);
+        let stderr = refused.expect_failure();
+        assert!(stderr.contains("/dev/null: "), "{stderr}");
+        let mut started = Runc::of(runtime, &then(DENY_ALL, &[(true, 1, 3, "rw")]));
+        started.set_hook(&none);
+        let mut session = started.start(&[]);
+        session.expect(&[]);
+        session.finish();
+    }
 }

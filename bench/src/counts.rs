@@ -1,6 +1,6 @@
 //! Instructions, and those executed on the longest path, against the limits.
 
-use devgate::analyze::{analyze, longest_path};
+use devgate::analyze::{Budget, analyze, longest_path};
 use devgate::compile::compile;
 use serde::Serialize;
 
@@ -47,7 +47,7 @@ pub fn count() -> anyhow::Result<Vec<Count>> {
     progress("counts", 0, policies.len());
     let counted = |(policy, insns_limit, path_limit): &(Policy, usize, usize)| {
         let program = compile(&policy.parsed()?)?;
-        let path = longest_path(&program, &analyze(&program)?)?;
+        let path = longest_path(&program, &analyze(&program, Budget::PROOF)?)?;
         Ok(Count {
             policy: policy.name,
             insns: program.insns().len(),

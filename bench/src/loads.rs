@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Context;
-use devgate::analyze::{analyze, longest_path};
+use devgate::analyze::{Budget, analyze, longest_path};
 use devgate::compile::compile;
 use devgate::verify::verify;
 use serde::Serialize;
@@ -80,7 +80,7 @@ pub fn measure(policy: &Policy, programs: &Programs, rounds: usize) -> anyhow::R
 
 fn longest(policy: &Policy) -> anyhow::Result<usize> {
     let program = compile(&policy.parsed()?)?;
-    Ok(longest_path(&program, &analyze(&program)?)?)
+    Ok(longest_path(&program, &analyze(&program, Budget::PROOF)?)?)
 }
 
 /// Compiles and proves the policy's program `rounds` times.

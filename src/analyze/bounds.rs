@@ -1,7 +1,5 @@
 //! What can be said of a value, or of a condition, for an interval of numbers at once.
 
-use super::region::Interval;
-use super::values::{Expr, ValueId, Values};
 use crate::bpf::{AluOp, Cond, Width};
 
 /// What values there may be: none below `min`, none above `max`, none with a bit that is not in
@@ -14,11 +12,11 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    fn exactly(value: u64) -> Bounds {
+    pub(super) fn exactly(value: u64) -> Bounds {
         Bounds { min: value, max: value, bits: value }
     }
 
-    fn between(min: u64, max: u64) -> Bounds {
+    pub(super) fn between(min: u64, max: u64) -> Bounds {
         Bounds { min, max, bits: min | differing(min, max) }
     }
 
@@ -32,7 +30,7 @@ impl Bounds {
     }
 
     /// Of the lower 32 bits, or of all.
-    fn cut(self, width: Width) -> Bounds {
+    pub(super) fn cut(self, width: Width) -> Bounds {
         let largest = largest(width);
         if self.max <= largest {
             self
@@ -58,20 +56,8 @@ fn largest(width: Width) -> u64 {
     }
 }
 
-/// Bounds of a value that depends on one field, for these numbers of it.
-pub(super) fn bounds(values: &Values, id: ValueId, numbers: Interval) -> Bounds {
-    match values.expr(id) {
-        Expr::Constant(value) => Bounds::exactly(value),
-        Expr::Load(_) => Bounds::between(u64::from(numbers.first), u64::from(numbers.last)),
-        Expr::Alu { op, width, a, b } => {
-            let (a, b) = (bounds(values, a, numbers), bounds(values, b, numbers));
-            alu_bounds(op, width, a.cut(width), b.cut(width))
-        }
-        Expr::Nothing | Expr::Context => Bounds::any(Width::W64),
-    }
-}
-
-fn alu_bounds(op: AluOp, width: Width, a: Bounds, b: Bounds) -> Bounds {
+/// Bounds of `a op b`, both of this width.
+pub(super) fn alu_bounds(op: AluOp, width: Width, a: Bounds, b: Bounds) -> Bounds {
     let found = match op {
         AluOp::Mov => Some(b),
         AluOp::And | AluOp::Or | AluOp::Xor => Some(bitwise(op, width, a, b)),

@@ -1,5 +1,6 @@
 //! Sets of requests on their way through a program.
 
+use super::evaluate::Fields;
 use super::region::{AccessSets, Interval, Region};
 use crate::device::{Access, DeviceType, Request};
 use crate::policy::Verdict;
@@ -40,6 +41,25 @@ impl Box {
     /// Every request there is.
     pub(super) const ALL: Box =
         Box { major: Interval::ALL, minor: Interval::ALL, words: Words::MAX };
+
+    /// The box of one request.
+    pub(super) fn of(request: &Request) -> Box {
+        let exactly = |number| Interval { first: number, last: number };
+        let is_char = u32::from(request.device_type == DeviceType::Char);
+        let bit = request.access.kernel_bits() | is_char << 3;
+        Box { major: exactly(request.major), minor: exactly(request.minor), words: 1 << bit }
+    }
+
+    /// The fields of the only request in it; `None` if there are more.
+    pub(super) fn only(&self) -> Option<Fields> {
+        let Box { major, minor, words } = *self;
+        let one = words.count_ones() == 1 && major.len() == 1 && minor.len() == 1;
+        one.then(|| Fields {
+            access_type: word(words.trailing_zeros()),
+            major: major.first,
+            minor: minor.first,
+        })
+    }
 
     pub(super) fn interval(&self, field: Field) -> Interval {
         match field {

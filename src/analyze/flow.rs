@@ -4,61 +4,94 @@
 //! an instruction has arrived when its turn comes, and boxes which differ in their words only
 //! are joined there: a program that is one long chain of rules stays tractable.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::AnalyzeError;
 use super::boxes::{Box, join};
+use super::budget::Meter;
+use super::evaluate::Evaluator;
+use super::live::live_registers;
 use super::region::Region;
-use super::truth::{Condition, MOST_INTERVALS, NotCut, Tests};
-use super::values::{ValueId, Values};
+use super::split::{Sides, split};
+use super::truth::{Condition, Work};
+use super::values::{Origin, ValueId, Values};
+use super::{Analysis, AnalyzeError, Budget};
 use crate::bpf::{
-    AluOp, Cond, Decoded, InsnError, InsnProblem, Op, Program, Reg, Source, Width, decode,
+    AluOp, Cond, CtxField, Effect, Helpers, Insn, InsnError, InsnProblem, Op, Program, Reg, Size,
+    Source, Width, decode, effect,
 };
 use crate::policy::Verdict;
 
-/// Boxes, and parts of intervals, that may be looked at in all: some seconds.
-const MOST_STEPS: usize = 1 << 27;
-
-pub(super) fn execute(program: &Program) -> Result<Vec<Region>, AnalyzeError> {
+/// Carries the requests of a box to every exit.
+pub(super) fn execute(
+    program: &Program,
+    requests: Box,
+    helpers: &dyn Helpers,
+    budget: Budget,
+) -> Result<Analysis, AnalyzeError> {
     let insns = program.insns();
-    let decoded = (0..insns.len()).map(|index| decode(insns, index)).collect::<Vec<_>>();
+    let mut meter = Meter::new(budget);
+    let spent = |meter: &Meter, spent| meter.error(spent, 0);
+    meter.charge(insns.len()).map_err(|error| spent(&meter, error))?;
+    meter.hold(insns.len() * size_of::<u16>()).map_err(|error| spent(&meter, error))?;
     let mut run = Execution {
-        live: live_registers(&decoded),
-        decoded,
+        live: live_registers(insns),
+        insns,
+        helpers,
         values: Values::new(),
+        evaluator: Evaluator::default(),
         arrived: BTreeMap::new(),
-        regions: Vec::new(),
-        budget: MOST_STEPS,
+        found: Analysis::default(),
+        meter,
     };
     let mut registers = [Values::NOTHING; Reg::COUNT];
     registers[Reg::R1.index()] = Values::CONTEXT;
-    run.arrive(0, Flow { registers, boxes: vec![Box::ALL] })?;
+    registers[Reg::R10.index()] = run.values.unknown(Origin::Stack);
+    run.arrive(0, Flow { registers, retval: false, boxes: vec![requests] })?;
     while let Some((index, flows)) = run.arrived.pop_first() {
+        flows.iter().for_each(|flow| run.meter.release(flow.bytes()));
         for flow in merge(flows) {
             run.follow(index, flow)?;
         }
     }
-    Ok(run.regions)
+    Ok(run.found)
 }
 
 /// Boxes for which the registers hold the same.
 struct Flow {
     registers: [ValueId; Reg::COUNT],
+    /// Whether the return value may have been set on the way.
+    retval: bool,
     boxes: Vec<Box>,
 }
 
-struct Execution {
-    decoded: Vec<Result<Decoded, InsnError>>,
+impl Flow {
+    fn bytes(&self) -> usize {
+        size_of::<Flow>() + self.boxes.len() * size_of::<Box>()
+    }
+}
+
+struct Execution<'p> {
+    insns: &'p [Insn],
+    helpers: &'p dyn Helpers,
     /// For each instruction, a bit for each register that is read before it is written.
     live: Vec<u16>,
     values: Values,
+    evaluator: Evaluator,
     arrived: BTreeMap<usize, Vec<Flow>>,
-    regions: Vec<Region>,
-    /// Steps left.
-    budget: usize,
+    found: Analysis,
+    meter: Meter,
 }
 
-impl Execution {
+impl Execution<'_> {
+    fn charge(&mut self, index: usize, steps: usize) -> Result<(), AnalyzeError> {
+        self.meter.charge(steps).map_err(|spent| self.meter.error(spent, index))
+    }
+
+    fn hold(&mut self, index: usize, bytes: usize) -> Result<(), AnalyzeError> {
+        self.meter.hold(bytes).map_err(|spent| self.meter.error(spent, index))
+    }
+
     fn arrive(&mut self, index: usize, mut flow: Flow) -> Result<(), AnalyzeError> {
         if flow.boxes.is_empty() {
             return Ok(());
@@ -71,6 +104,7 @@ impl Execution {
                 *value = Values::NOTHING;
             }
         }
+        self.hold(index, flow.bytes())?;
         self.arrived.entry(index).or_default().push(flow);
         Ok(())
     }
@@ -79,21 +113,18 @@ impl Execution {
     fn follow(&mut self, mut index: usize, mut flow: Flow) -> Result<(), AnalyzeError> {
         loop {
             let waiting = self.arrived.keys().next().copied();
-            let Some(Ok(decoded)) = self.decoded.get(index).cloned() else {
-                let known = self.decoded.get(index).cloned().and_then(Result::err);
-                let outside = InsnError { index, problem: InsnProblem::Outside };
-                return Err(known.unwrap_or(outside).into());
-            };
+            self.charge(index, 1)?;
+            let decoded = decode(self.insns, index)?;
             match decoded.op {
                 Op::Jump { target } => index = target,
                 Op::Branch { cond, width, dst, src, target } => {
                     let a = self.number(index, &flow, dst)?;
                     let b = self.source(index, &flow, src, width)?;
                     let condition = Condition { cond, width, a, b };
-                    let (taken, not) = self.split(index, condition, flow.boxes)?;
-                    self.arrive(target, Flow { registers: flow.registers, boxes: taken })?;
-                    let rest = Flow { registers: flow.registers, boxes: not };
-                    return self.arrive(decoded.next, rest);
+                    let Flow { registers, retval, boxes } = flow;
+                    let (taken, not) = self.split(index, condition, boxes)?;
+                    self.arrive(target, Flow { registers, retval, boxes: taken })?;
+                    return self.arrive(decoded.next, Flow { registers, retval, boxes: not });
                 }
                 Op::Exit => return self.exit(index, flow),
                 op => {
@@ -108,7 +139,7 @@ impl Execution {
     }
 
     fn assign(&mut self, index: usize, flow: &mut Flow, op: Op) -> Result<(), AnalyzeError> {
-        let too_deep = AnalyzeError::TooLong { index, limit: MOST_STEPS };
+        let before = self.values.len();
         let (dst, value) = match op {
             Op::Alu { op: AluOp::Mov, width: Width::W64, dst, src: Source::Reg(src) } => {
                 (dst, flow.registers[src.index()])
@@ -117,24 +148,58 @@ impl Execution {
                 let b = self.source(index, flow, src, width)?;
                 // A move doesn't read what it overwrites.
                 let a = if op == AluOp::Mov { b } else { self.number(index, flow, dst)? };
-                (dst, self.values.alu(op, width, a, b).ok_or(too_deep)?)
+                (dst, self.values.alu(op, width, a, b))
             }
             Op::Neg { width, dst } => {
                 let zero = self.values.constant(0);
                 let old = self.number(index, flow, dst)?;
-                (dst, self.values.alu(AluOp::Sub, width, zero, old).ok_or(too_deep)?)
+                (dst, self.values.alu(AluOp::Sub, width, zero, old))
             }
-            Op::Load { dst, base, field } => {
-                if flow.registers[base.index()] != Values::CONTEXT {
-                    let problem = InsnProblem::NoContext(base.number());
-                    return Err(InsnError { index, problem }.into());
-                }
-                (dst, self.values.load(field))
-            }
+            Op::Load { dst, base, off, size } => (dst, self.load(index, flow, base, (off, size))?),
             Op::LoadImm64 { dst, value } => (dst, self.values.constant(value)),
+            Op::LoadObject { dst, .. } => (dst, self.values.unknown(Origin::Object { index })),
+            // What memory holds is unknown already.
+            Op::Atomic { fetch: Some(dst), .. } => {
+                (dst, self.values.unknown(Origin::Memory { index }))
+            }
+            Op::Call { helper } => {
+                return self.call(index, flow, helper);
+            }
+            Op::Store { .. } | Op::Atomic { .. } => return Ok(()),
             Op::Jump { .. } | Op::Branch { .. } | Op::Exit => return Ok(()),
         };
         flow.registers[dst.index()] = value;
+        self.hold(index, (self.values.len() - before) * Values::BYTES)
+    }
+
+    /// A field of the context; memory is not kept track of.
+    fn load(
+        &mut self,
+        index: usize,
+        flow: &Flow,
+        base: Reg,
+        (off, size): (i16, Size),
+    ) -> Result<ValueId, AnalyzeError> {
+        let problem = match flow.registers[base.index()] {
+            Values::CONTEXT => match CtxField::at(off, size) {
+                Some(field) => return Ok(self.values.load(field)),
+                None => InsnProblem::Load { off, bytes: size.bytes() },
+            },
+            Values::NOTHING => InsnProblem::NoContext(base.number()),
+            _ => return Ok(self.values.unknown(Origin::Memory { index })),
+        };
+        Err(InsnError { index, problem }.into())
+    }
+
+    /// The kernel forgets r1 to r5 in a call; where it inlines a helper, they may be kept.
+    fn call(&mut self, index: usize, flow: &mut Flow, helper: i32) -> Result<(), AnalyzeError> {
+        match effect(self.helpers, helper) {
+            Effect::None => {}
+            Effect::SetsRetval(_) => flow.retval = true,
+            Effect::TailCall => return Err(AnalyzeError::TailCall { index }),
+        }
+        let unknown = self.values.unknown(Origin::Helper { index, helper });
+        flow.registers[Reg::R0.index()..=Reg::R5.index()].fill(unknown);
         Ok(())
     }
 
@@ -165,53 +230,41 @@ impl Execution {
         let b = self.values.constant(1);
         // The kernel looks at bit 0.
         let allows = Condition { cond: Cond::Set, width: Width::W64, a, b };
+        if flow.retval {
+            let regions = flow.boxes.iter().flat_map(|one| one.regions(Verdict::Allow));
+            self.found.retval.extend(regions);
+            self.hold(index, 2 * flow.boxes.len() * size_of::<Region>())?;
+        }
         let (allowed, denied) = self.split(index, allows, flow.boxes)?;
+        self.hold(index, 2 * (allowed.len() + denied.len()) * size_of::<Region>())?;
         for (boxes, verdict) in [(allowed, Verdict::Allow), (denied, Verdict::Deny)] {
-            self.regions.extend(boxes.into_iter().flat_map(|one| one.regions(verdict)));
+            self.found.regions.extend(boxes.into_iter().flat_map(|one| one.regions(verdict)));
         }
         Ok(())
     }
 
-    /// The parts of the boxes for which the condition holds, and the others.
+    /// The boxes on both sides of a condition. Where it hangs on something unknown, that is all of
+    /// them on each.
     fn split(
         &mut self,
         index: usize,
         condition: Condition,
         boxes: Vec<Box>,
     ) -> Result<(Vec<Box>, Vec<Box>), AnalyzeError> {
-        let too_long = AnalyzeError::TooLong { index, limit: MOST_STEPS };
-        self.budget = self.budget.checked_sub(boxes.len()).ok_or(too_long.clone())?;
-        let (mut taken, mut not) = (Vec::new(), Vec::new());
-        match condition.tests(&self.values) {
-            Tests::Nothing(true) => taken = boxes,
-            Tests::Nothing(false) => not = boxes,
-            Tests::Words(words) => {
-                let part = |words| {
-                    let cut = move |one: &Box| Box { words: one.words & words, ..*one };
-                    boxes.iter().map(cut).filter(|one| one.words != 0).collect()
+        let Execution { values, evaluator, meter, .. } = self;
+        match split(index, condition, boxes, &mut Work { values, evaluator, meter })? {
+            Sides::Cut(taken, not) => Ok((taken, not)),
+            Sides::Both(boxes, on) => {
+                let helper = match on {
+                    Origin::Helper { helper, .. } => self.helpers.name(helper),
+                    _ => None,
                 };
-                (taken, not) = (part(words), part(!words));
+                let helper = helper.map(Cow::into_owned);
+                let undecided = || AnalyzeError::Undecided { index, on, helper };
+                self.found.undecided.get_or_insert_with(undecided);
+                Ok((boxes.clone(), boxes))
             }
-            Tests::Number(field) => {
-                for one in boxes {
-                    let interval = one.interval(field);
-                    let parts = condition
-                        .cut(&self.values, field, interval, &mut self.budget)
-                        .map_err(|error| match error {
-                            NotCut::TooLong => too_long.clone(),
-                            NotCut::Fragmented => {
-                                AnalyzeError::Fragmented { index, limit: MOST_INTERVALS }
-                            }
-                        })?;
-                    for (interval, holds) in parts {
-                        let side = if holds { &mut taken } else { &mut not };
-                        side.push(one.with(field, interval));
-                    }
-                }
-            }
-            Tests::Mix => return Err(AnalyzeError::Mixed { index }),
         }
-        Ok((taken, not))
     }
 }
 
@@ -220,11 +273,13 @@ fn merge(mut flows: Vec<Flow>) -> Vec<Flow> {
     if flows.len() < 2 {
         return flows;
     }
-    flows.sort_by_key(|flow| flow.registers);
+    flows.sort_by_key(|flow| (flow.registers, flow.retval));
     let mut merged: Vec<Flow> = Vec::new();
     for flow in flows {
         match merged.last_mut() {
-            Some(last) if last.registers == flow.registers => last.boxes.extend(flow.boxes),
+            Some(last) if (last.registers, last.retval) == (flow.registers, flow.retval) => {
+                last.boxes.extend(flow.boxes)
+            }
             _ => merged.push(flow),
         }
     }
@@ -232,32 +287,4 @@ fn merge(mut flows: Vec<Flow>) -> Vec<Flow> {
         join(&mut flow.boxes);
     }
     merged
-}
-
-/// Backwards over the program: what is read before it is written. An instruction that is not
-/// understood counts as reading everything.
-fn live_registers(decoded: &[Result<Decoded, InsnError>]) -> Vec<u16> {
-    let bit = |register: Reg| 1u16 << register.index();
-    let reads = |source| match source {
-        Source::Reg(register) => bit(register),
-        Source::Imm(_) => 0,
-    };
-    let mut live = vec![u16::MAX; decoded.len()];
-    for (index, decoded) in decoded.iter().enumerate().rev() {
-        let Ok(Decoded { op, next }) = decoded else { continue };
-        let after = |index: usize| live.get(index).copied().unwrap_or(0);
-        live[index] = match *op {
-            Op::Alu { op: AluOp::Mov, dst, src, .. } => after(*next) & !bit(dst) | reads(src),
-            Op::Alu { dst, src, .. } => after(*next) | bit(dst) | reads(src),
-            Op::Neg { dst, .. } => after(*next) | bit(dst),
-            Op::Load { dst, base, .. } => after(*next) & !bit(dst) | bit(base),
-            Op::LoadImm64 { dst, .. } => after(*next) & !bit(dst),
-            Op::Jump { target } => after(target),
-            Op::Branch { dst, src, target, .. } => {
-                after(*next) | after(target) | bit(dst) | reads(src)
-            }
-            Op::Exit => bit(Reg::R0),
-        };
-    }
-    live
 }

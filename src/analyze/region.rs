@@ -47,6 +47,9 @@ impl AccessSets {
     /// (include/linux/device_cgroup.h). A program may answer to the others as it likes.
     pub const ASKED: AccessSets = AccessSets(1 << 0 | 1 << 1 | 1 << 2 | 1 << 4 | 1 << 6);
 
+    /// All eight.
+    pub const ALL: AccessSets = AccessSets(u8::MAX);
+
     /// None of the eight.
     pub const NONE: AccessSets = AccessSets(0);
 
@@ -59,6 +62,11 @@ impl AccessSets {
     /// Those in both.
     pub const fn and(self, other: AccessSets) -> AccessSets {
         AccessSets(self.0 & other.0)
+    }
+
+    /// Those in either.
+    pub const fn or(self, other: AccessSets) -> AccessSets {
+        AccessSets(self.0 | other.0)
     }
 
     /// The others of the eight.

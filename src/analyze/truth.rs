@@ -1,13 +1,15 @@
 //! Where a condition holds: for which words, or for which numbers of an interval.
 
-use super::bounds::{bounds, decided};
-use super::boxes::{Field, WORDS, Words, word};
+use super::bounds::decided;
+use super::boxes::{Box, Field, WORDS, Words, word};
+use super::budget::{Meter, Spent};
+use super::evaluate::{Evaluator, Fields};
 use super::region::Interval;
-use super::values::{Depends, Expr, Fields, ValueId, Values};
+use super::values::{Depends, Expr, Origin, ValueId, Values};
 use crate::bpf::{Cond, CtxField, Width};
 
-/// Intervals that one condition may cut an interval into.
-pub(super) const MOST_INTERVALS: usize = 1 << 16;
+/// Intervals that one condition may cut an interval into: more than the compiler lets there be.
+pub(super) const MOST_INTERVALS: usize = 1 << 20;
 
 /// `a cond b` in a width.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +26,7 @@ pub(super) enum Tests {
     Words(Words),
     Number(Field),
     Mix,
+    Unknown(Origin),
 }
 
 /// Why an interval is not cut.
@@ -31,57 +34,84 @@ pub(super) enum NotCut {
     /// Into too many intervals.
     Fragmented,
     /// It takes too long to find out where.
-    TooLong,
+    Spent(Spent),
+}
+
+impl From<Spent> for NotCut {
+    fn from(spent: Spent) -> NotCut {
+        NotCut::Spent(spent)
+    }
+}
+
+/// What it takes to find out where a condition holds.
+pub(super) struct Work<'w> {
+    pub values: &'w Values,
+    pub evaluator: &'w mut Evaluator,
+    pub meter: &'w mut Meter,
 }
 
 impl Condition {
-    pub(super) fn tests(&self, values: &Values) -> Tests {
-        match values.depends(self.a).union(values.depends(self.b)) {
+    /// Takes the condition apart, for [`Condition::cut`] and [`Condition::holds_for`] too.
+    pub(super) fn tests(&self, work: &mut Work<'_>) -> Result<Tests, Spent> {
+        let Work { values, evaluator, meter } = work;
+        if let Some(origin) = values.origin(self.a).or_else(|| values.origin(self.b)) {
+            return Ok(Tests::Unknown(origin));
+        }
+        evaluator.take(values, [self.a, self.b], meter)?;
+        Ok(match values.depends(self.a).union(values.depends(self.b)) {
             Depends { word: false, major: false, minor: false } => {
-                Tests::Nothing(self.holds(values, Fields::default()))
+                meter.charge(evaluator.len())?;
+                Tests::Nothing(self.holds(evaluator, Fields::default()))
             }
             Depends { word: true, major: false, minor: false } => {
+                meter.charge(WORDS as usize * evaluator.len())?;
                 let holds = |bit: &u32| {
-                    self.holds(values, Fields { access_type: word(*bit), ..Fields::default() })
+                    self.holds(evaluator, Fields { access_type: word(*bit), ..Fields::default() })
                 };
                 Tests::Words((0..WORDS).filter(holds).fold(0, |words, bit| words | 1 << bit))
             }
             Depends { word: false, major: true, minor: false } => Tests::Number(Field::Major),
             Depends { word: false, major: false, minor: true } => Tests::Number(Field::Minor),
             _ => Tests::Mix,
-        }
+        })
     }
 
-    fn holds(&self, values: &Values, fields: Fields) -> bool {
-        let (a, b) = (values.value(self.a, fields), values.value(self.b, fields));
+    fn holds(&self, evaluator: &mut Evaluator, fields: Fields) -> bool {
+        let [a, b] = evaluator.values(fields);
         self.cond.holds(self.width, a, b)
     }
 
+    /// The outcome for a box that is one request; `None` for any other.
+    pub(super) fn holds_for(&self, one: &Box, work: &mut Work<'_>) -> Result<Option<bool>, Spent> {
+        let Some(fields) = one.only() else { return Ok(None) };
+        work.meter.charge(work.evaluator.len())?;
+        Ok(Some(self.holds(work.evaluator, fields)))
+    }
+
     /// Cuts `numbers` of `field` into intervals, in order, each with whether the condition
-    /// holds for all its numbers or for none. Each look at a part of them is a step of the
+    /// holds for all its numbers or for none. Each expression that is evaluated is a step of the
     /// budget.
     pub(super) fn cut(
         &self,
-        values: &Values,
         field: Field,
         numbers: Interval,
-        budget: &mut usize,
+        work: &mut Work<'_>,
     ) -> Result<Vec<(Interval, bool)>, NotCut> {
-        let mut cuts = Cuts { parts: Vec::new(), budget };
-        if let Some(steps) = self.steps(values) {
+        let mut cuts = Cuts { parts: Vec::new() };
+        if let Some(steps) = self.steps(work.values) {
             // The outcome changes only at these numbers.
             let mut first = numbers.first;
             for step in steps.into_iter().flatten() {
                 if numbers.first < step && step <= numbers.last {
                     let part = Interval { first, last: step - 1 };
-                    cuts.push(part, self.holds(values, Fields::of(field, first)))?;
+                    cuts.push(part, self.holds(work.evaluator, Fields::of(field, first)))?;
                     first = step;
                 }
             }
             let part = Interval { first, last: numbers.last };
-            cuts.push(part, self.holds(values, Fields::of(field, first)))?;
+            cuts.push(part, self.holds(work.evaluator, Fields::of(field, first)))?;
         } else {
-            self.halve(values, field, numbers, &mut cuts)?;
+            self.halve(field, numbers, work, &mut cuts)?;
         }
         Ok(cuts.parts)
     }
@@ -113,20 +143,20 @@ impl Condition {
     /// Halves the numbers, at multiples of powers of two, until each part is decided.
     fn halve(
         &self,
-        values: &Values,
         field: Field,
         numbers: Interval,
-        cuts: &mut Cuts<'_>,
+        work: &mut Work<'_>,
+        cuts: &mut Cuts,
     ) -> Result<(), NotCut> {
-        *cuts.budget = cuts.budget.checked_sub(1).ok_or(NotCut::TooLong)?;
+        work.meter.charge(work.evaluator.len())?;
         let decided = match numbers.len() {
-            1 => Some(self.holds(values, Fields::of(field, numbers.first))),
+            1 => Some(self.holds(work.evaluator, Fields::of(field, numbers.first))),
             // How a value compares with itself does not hang on it; but it may have no bit.
             _ if self.a == self.b && self.cond != Cond::Set => {
-                Some(self.holds(values, Fields::of(field, numbers.first)))
+                Some(self.holds(work.evaluator, Fields::of(field, numbers.first)))
             }
             _ => {
-                let (a, b) = (bounds(values, self.a, numbers), bounds(values, self.b, numbers));
+                let [a, b] = work.evaluator.bounds(numbers);
                 decided(self.cond, self.width, a, b)
             }
         };
@@ -135,17 +165,16 @@ impl Condition {
         }
         let low_bits = u32::MAX >> (numbers.first ^ numbers.last).leading_zeros() >> 1;
         let middle = numbers.last & !low_bits;
-        self.halve(values, field, Interval { last: middle - 1, ..numbers }, cuts)?;
-        self.halve(values, field, Interval { first: middle, ..numbers }, cuts)
+        self.halve(field, Interval { last: middle - 1, ..numbers }, work, cuts)?;
+        self.halve(field, Interval { first: middle, ..numbers }, work, cuts)
     }
 }
 
-struct Cuts<'b> {
+struct Cuts {
     parts: Vec<(Interval, bool)>,
-    budget: &'b mut usize,
 }
 
-impl Cuts<'_> {
+impl Cuts {
     /// Adds the next interval, to the last one if the outcome is the same.
     fn push(&mut self, interval: Interval, holds: bool) -> Result<(), NotCut> {
         match self.parts.last_mut() {

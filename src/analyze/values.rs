@@ -3,11 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
-use super::boxes::Field;
 use crate::bpf::{AluOp, CtxField, Width};
-
-/// Deeper expressions than device programs have; bounds the recursion over them.
-const DEEPEST: u32 = 64;
 
 /// An expression's name; equal expressions have the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +17,8 @@ pub(super) enum Expr {
     Context,
     Constant(u64),
     Load(CtxField),
+    /// Any number or address, a different one each time.
+    Unknown(Origin),
     Alu {
         op: AluOp,
         width: Width,
@@ -47,27 +45,33 @@ impl Depends {
     }
 }
 
-/// One request's fields, to compute an expression's value.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Fields {
-    pub access_type: u32,
-    pub major: u32,
-    pub minor: u32,
-}
-
-impl Fields {
-    pub(super) fn of(field: Field, number: u32) -> Fields {
-        match field {
-            Field::Major => Fields { major: number, ..Fields::default() },
-            Field::Minor => Fields { minor: number, ..Fields::default() },
-        }
-    }
+/// Where a value comes from that no request determines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The stack's address, or one that is made of it.
+    Stack,
+    /// Memory that this instruction reads.
+    Memory {
+        /// The instruction.
+        index: usize,
+    },
+    /// The helper function that this instruction calls.
+    Helper {
+        /// The instruction.
+        index: usize,
+        /// The call's immediate.
+        helper: i32,
+    },
+    /// The address of a map or another kernel object, which this instruction loads.
+    Object {
+        /// The instruction.
+        index: usize,
+    },
 }
 
 struct Known {
     expr: Expr,
     depends: Depends,
-    depth: u32,
 }
 
 /// All expressions of one analysis.
@@ -77,22 +81,31 @@ pub(super) struct Values {
 }
 
 impl Values {
+    /// About what one takes: itself, and its place in the table.
+    pub(super) const BYTES: usize =
+        2 * (size_of::<Known>() + size_of::<Expr>() + size_of::<ValueId>());
+
     pub(super) const NOTHING: ValueId = ValueId(0);
     pub(super) const CONTEXT: ValueId = ValueId(1);
 
     pub(super) fn new() -> Values {
         let mut values = Values { known: Vec::new(), ids: HashMap::default() };
         // In the order of the two names above.
-        values.intern(Expr::Nothing, Depends::default(), 0);
-        values.intern(Expr::Context, Depends::default(), 0);
+        values.intern(Expr::Nothing, Depends::default());
+        values.intern(Expr::Context, Depends::default());
         values
     }
 
-    fn intern(&mut self, expr: Expr, depends: Depends, depth: u32) -> ValueId {
+    fn intern(&mut self, expr: Expr, depends: Depends) -> ValueId {
         *self.ids.entry(expr).or_insert_with(|| {
-            self.known.push(Known { expr, depends, depth });
+            self.known.push(Known { expr, depends });
             ValueId(self.known.len() as u32 - 1)
         })
+    }
+
+    /// Its place in an order in which every expression comes after those that it is made of.
+    pub(super) const fn place(id: ValueId) -> usize {
+        id.0 as usize
     }
 
     fn known(&self, id: ValueId) -> &Known {
@@ -112,7 +125,23 @@ impl Values {
     }
 
     pub(super) fn constant(&mut self, value: u64) -> ValueId {
-        self.intern(Expr::Constant(value), Depends::default(), 0)
+        self.intern(Expr::Constant(value), Depends::default())
+    }
+
+    pub(super) fn unknown(&mut self, origin: Origin) -> ValueId {
+        self.intern(Expr::Unknown(origin), Depends::default())
+    }
+
+    pub(super) fn origin(&self, id: ValueId) -> Option<Origin> {
+        match self.expr(id) {
+            Expr::Unknown(origin) => Some(origin),
+            _ => None,
+        }
+    }
+
+    /// How many expressions there are.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
     }
 
     pub(super) fn load(&mut self, field: CtxField) -> ValueId {
@@ -121,45 +150,21 @@ impl Values {
             CtxField::Major => Depends { major: true, ..Depends::default() },
             CtxField::Minor => Depends { minor: true, ..Depends::default() },
         };
-        self.intern(Expr::Load(field), depends, 0)
+        self.intern(Expr::Load(field), depends)
     }
 
-    /// `a op b`; `None` if that is deeper than an expression may be.
-    pub(super) fn alu(
-        &mut self,
-        op: AluOp,
-        width: Width,
-        a: ValueId,
-        b: ValueId,
-    ) -> Option<ValueId> {
-        if let (Expr::Constant(x), Expr::Constant(y)) = (self.expr(a), self.expr(b)) {
-            return Some(self.constant(op.apply(width, x, y)));
-        }
-        // Context fields have 32 bits at most: moving one on 32 bits changes nothing.
-        let narrow = matches!(self.expr(b), Expr::Load(_));
-        if op == AluOp::Mov && (width == Width::W64 || narrow) {
-            return Some(b);
-        }
-        let depth = 1 + self.known(a).depth.max(self.known(b).depth);
-        if depth > DEEPEST {
-            return None;
+    /// `a op b`. An expression of something unknown is unknown.
+    pub(super) fn alu(&mut self, op: AluOp, width: Width, a: ValueId, b: ValueId) -> ValueId {
+        match (self.expr(a), self.expr(b)) {
+            (_, Expr::Unknown(_)) => return b,
+            (Expr::Unknown(_), _) if op != AluOp::Mov => return a,
+            (Expr::Constant(x), Expr::Constant(y)) => return self.constant(op.apply(width, x, y)),
+            // Context fields have 32 bits at most: moving one on 32 bits changes nothing.
+            (_, Expr::Load(_)) if op == AluOp::Mov => return b,
+            _ if op == AluOp::Mov && width == Width::W64 => return b,
+            _ => {}
         }
         let depends = self.depends(a).union(self.depends(b));
-        Some(self.intern(Expr::Alu { op, width, a, b }, depends, depth))
-    }
-
-    /// The value for one request.
-    pub(super) fn value(&self, id: ValueId, fields: Fields) -> u64 {
-        match self.expr(id) {
-            // Only numbers are asked for.
-            Expr::Nothing | Expr::Context => 0,
-            Expr::Constant(value) => value,
-            Expr::Load(field) => {
-                u64::from(field.read(fields.access_type, fields.major, fields.minor))
-            }
-            Expr::Alu { op, width, a, b } => {
-                op.apply(width, self.value(a, fields), self.value(b, fields))
-            }
-        }
+        self.intern(Expr::Alu { op, width, a, b }, depends)
     }
 }

@@ -4,10 +4,10 @@ use thiserror::Error;
 
 use super::arith::{AluOp, Cond, Width};
 use super::insn::Insn;
-use super::op::{CtxField, Op, Reg, Size, Source};
+use super::op::{Op, Reg, Size, Source};
 use super::opcode::{
-    ALU32, ALU64, CALL, CLASS, CODE, EXIT, JA, JMP, JMP32, LD, LDDW, LDX, MEM, MODE, NEG, SIZE,
-    SOURCE_REG,
+    ALU32, ALU64, ATOMIC, CALL, CLASS, CODE, EXIT, JA, JMP, JMP32, LD, LDDW, LDX, MEM, MODE, NEG,
+    SIZE, SOURCE_REG, ST, STX,
 };
 
 /// Why one instruction can't be understood.
@@ -45,7 +45,7 @@ pub enum InsnProblem {
     /// A register number past r10.
     #[error("register r{0} does not exist")]
     Register(u8),
-    /// A load that is not of a field of the context.
+    /// A load from the context that is not of a field.
     #[error("loads {bytes} bytes at offset {off}, which is no field of the device context")]
     Load {
         /// Offset.
@@ -65,9 +65,12 @@ pub enum InsnProblem {
     /// A register that holds no value yet, or an address where a number is needed.
     #[error("reads r{0}, which holds no number there")]
     NoNumber(u8),
-    /// A load through a register that does not hold the context.
+    /// Memory is read through a register that does not hold the context.
     #[error("loads through r{0}, which does not hold the device context")]
     NoContext(u8),
+    /// Memory is written.
+    #[error("writes to memory")]
+    Store,
 }
 
 /// One instruction, understood.
@@ -93,13 +96,11 @@ pub fn decode(insns: &[Insn], index: usize) -> Result<Decoded, InsnError> {
     let next = index + 1;
     let op = match insn.code & CLASS {
         LD if insn.code == LDDW => {
-            let value = wide_immediate(insn, insns.get(next)).map_err(problem)?;
-            return Ok(Decoded {
-                op: Op::LoadImm64 { dst: register(insn.dst()).map_err(problem)?, value },
-                next: next + 1,
-            });
+            let op = wide(insn, insns.get(next)).map_err(problem)?;
+            return Ok(Decoded { op, next: next + 1 });
         }
         LDX => load(insn).ok_or_else(unknown)?.map_err(problem)?,
+        ST | STX => store(insn).ok_or_else(unknown)?.map_err(problem)?,
         ALU32 => alu(insn, Width::W32).ok_or_else(unknown)?.map_err(problem)?,
         ALU64 => alu(insn, Width::W64).ok_or_else(unknown)?.map_err(problem)?,
         JMP => jump(insn, next, insns.len(), Width::W64).ok_or_else(unknown)?.map_err(problem)?,
@@ -113,39 +114,75 @@ fn register(number: u8) -> Result<Reg, InsnProblem> {
     Reg::from_number(number).ok_or(InsnProblem::Register(number))
 }
 
-fn wide_immediate(insn: Insn, second: Option<&Insn>) -> Result<u64, InsnProblem> {
-    if insn.src() != 0 {
-        return Err(InsnProblem::Map);
-    }
-    match second {
-        Some(second) if second.code == 0 && second.dst() == 0 && second.src() == 0 => {
-            Ok(u64::from(second.imm as u32) << 32 | u64::from(insn.imm as u32))
+/// `BPF_PSEUDO_FUNC`.
+const FUNCTION: u8 = 4;
+
+fn wide(insn: Insn, second: Option<&Insn>) -> Result<Op, InsnProblem> {
+    let dst = register(insn.dst())?;
+    match (second, insn.src()) {
+        (Some(second), 0) if second.code == 0 && second.dst() == 0 && second.src() == 0 => {
+            let value = u64::from(second.imm as u32) << 32 | u64::from(insn.imm as u32);
+            Ok(Op::LoadImm64 { dst, value })
+        }
+        // The address of a function, for a helper to call.
+        (_, FUNCTION) => Err(InsnProblem::Function),
+        (Some(second), kind) if second.code == 0 && kind != 0 => {
+            Ok(Op::LoadObject { dst, kind, imm: insn.imm })
         }
         _ => Err(InsnProblem::HalfLoad),
     }
 }
 
+fn size(insn: Insn) -> Size {
+    match insn.code & SIZE {
+        0x00 => Size::Word,
+        0x08 => Size::Half,
+        0x10 => Size::Byte,
+        _ => Size::Double,
+    }
+}
+
 /// `None` stands for an unknown opcode, here and below.
 fn load(insn: Insn) -> Option<Result<Op, InsnProblem>> {
-    let (size, bytes) = match insn.code & SIZE {
-        0x00 => (Some(Size::Word), 4),
-        0x08 => (Some(Size::Half), 2),
-        0x10 => (Some(Size::Byte), 1),
-        _ => (None, 8),
-    };
     if insn.code & MODE != MEM {
         return None;
     }
-    let at = u8::try_from(insn.off).ok();
-    let field = match (at, size) {
-        (Some(at @ 0..=3), Some(size)) if at % size.bytes() == 0 => {
-            CtxField::AccessType { at, size }
-        }
-        (Some(4), Some(Size::Word)) => CtxField::Major,
-        (Some(8), Some(Size::Word)) => CtxField::Minor,
-        _ => return Some(Err(InsnProblem::Load { off: insn.off, bytes })),
+    let (off, size) = (insn.off, size(insn));
+    let op = || Ok(Op::Load { dst: register(insn.dst())?, base: register(insn.src())?, off, size });
+    Some(op())
+}
+
+fn store(insn: Insn) -> Option<Result<Op, InsnProblem>> {
+    let (off, size) = (insn.off, size(insn));
+    let src = match (insn.code & CLASS, insn.code & MODE) {
+        (ST, MEM) => Ok(Source::Imm(insn.imm)),
+        (STX, MEM) => register(insn.src()).map(Source::Reg),
+        (STX, ATOMIC) => return atomic(insn, size),
+        _ => return None,
     };
-    let op = || Ok(Op::Load { dst: register(insn.dst())?, base: register(insn.src())?, field });
+    let op = || Ok(Op::Store { base: register(insn.dst())?, off, size, src: src? });
+    Some(op())
+}
+
+/// RFC 9669, section 5.3: the immediate says what is done, and whether the old value is kept.
+fn atomic(insn: Insn, size: Size) -> Option<Result<Op, InsnProblem>> {
+    const FETCH: i32 = 0x01;
+    const CMPXCHG: i32 = 0xf1;
+    const XCHG: i32 = 0xe1;
+    let known = [0x00, 0x40, 0x50, 0xa0].contains(&(insn.imm & !FETCH));
+    if !matches!(size, Size::Word | Size::Double)
+        || !(known || insn.imm == XCHG || insn.imm == CMPXCHG)
+    {
+        return None;
+    }
+    let op = || {
+        let src = register(insn.src())?;
+        let fetch = match insn.imm {
+            CMPXCHG => Some(Reg::R0),
+            imm => (imm & FETCH != 0).then_some(src),
+        };
+        Ok(Op::Atomic { base: register(insn.dst())?, off: insn.off, size, src, fetch })
+    };
     Some(op())
 }
 
@@ -185,7 +222,7 @@ fn jump(insn: Insn, next: usize, len: usize, width: Width) -> Option<Result<Op, 
     match (insn.code & CODE, width) {
         (JA, Width::W64) => Some(target(near).map(|target| Op::Jump { target })),
         (JA, Width::W32) => Some(target(far).map(|target| Op::Jump { target })),
-        (CALL, Width::W64) if insn.src() == 0 => Some(Err(InsnProblem::Helper(insn.imm))),
+        (CALL, Width::W64) if insn.src() == 0 => Some(Ok(Op::Call { helper: insn.imm })),
         (CALL, Width::W64) => Some(Err(InsnProblem::Function)),
         (EXIT, Width::W64) => Some(Ok(Op::Exit)),
         (code, width) => {

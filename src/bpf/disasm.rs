@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::arith::{AluOp, Cond, Width};
 use super::decode::{Decoded, decode};
+use super::helpers::Helpers;
 use super::insn::{Insn, Program};
-use super::op::{CtxField, Op, Reg, Size, Source};
+use super::op::{Op, Reg, Source};
 
 /// One line of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +21,13 @@ pub struct Line {
 
 impl Program {
     /// The program's lines, one an instruction (a 64-bit load's two slots are one).
-    pub fn listing(&self) -> Vec<Line> {
+    pub fn listing(&self, helpers: &dyn Helpers) -> Vec<Line> {
         let mut lines = Vec::new();
         let mut index = 0;
         while let Some(insn) = self.insns().get(index) {
             let decoded = decode(self.insns(), index).ok();
             let text = match decoded {
-                Some(decoded) => Text { decoded, after: index + 1 }.to_string(),
+                Some(decoded) => Text { decoded, after: index + 1, helpers }.to_string(),
                 None => raw(insn),
             };
             lines.push(Line { index, decoded, text });
@@ -41,13 +42,14 @@ fn raw(insn: &Insn) -> String {
     format!("({code:02x}) dst r{} src r{} off {off} imm {imm:#x}", insn.dst(), insn.src())
 }
 
-struct Text {
+struct Text<'h> {
     decoded: Decoded,
     /// The next slot: jumps are counted from there.
     after: usize,
+    helpers: &'h dyn Helpers,
 }
 
-impl fmt::Display for Text {
+impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |width, register: Reg| match width {
             Width::W32 => format!("w{}", register.number()),
@@ -63,16 +65,26 @@ impl fmt::Display for Text {
                 write!(f, "{} {} {}", name(width, dst), sign(op), operand(width, src))
             }
             Op::Neg { width, dst } => write!(f, "{0} = -{0}", name(width, dst)),
-            Op::Load { dst, base, field } => {
-                let (bits, at) = match field {
-                    CtxField::AccessType { at, size: Size::Byte } => (8, at),
-                    CtxField::AccessType { at, size: Size::Half } => (16, at),
-                    CtxField::AccessType { at, size: Size::Word } => (32, at),
-                    CtxField::Major => (32, 4),
-                    CtxField::Minor => (32, 8),
-                };
-                write!(f, "r{} = *(u{bits} *)(r{} +{at})", dst.number(), base.number())
+            Op::Load { dst, base, off, size } => {
+                let (dst, bits) = (dst.number(), 8 * size.bytes());
+                write!(f, "r{dst} = *(u{bits} *)(r{} {off:+})", base.number())
             }
+            Op::Store { base, off, size, src } => {
+                let (base, bits) = (base.number(), 8 * size.bytes());
+                write!(f, "*(u{bits} *)(r{base} {off:+}) = {}", operand(Width::W64, src))
+            }
+            Op::Atomic { base, off, size, src, .. } => {
+                let (base, bits) = (base.number(), 8 * size.bytes());
+                write!(f, "atomic (u{bits} *)(r{base} {off:+}) with r{}", src.number())
+            }
+            Op::LoadObject { dst, kind, imm } => match kind {
+                1 => write!(f, "r{} = map[{imm}] ll", dst.number()),
+                _ => write!(f, "r{} = object[{kind}:{imm}] ll", dst.number()),
+            },
+            Op::Call { helper } => match self.helpers.name(helper) {
+                Some(name) => write!(f, "call {name}#{helper}"),
+                None => write!(f, "call unknown helper#{helper}"),
+            },
             Op::LoadImm64 { dst, value } => write!(f, "r{} = {value:#x} ll", dst.number()),
             Op::Jump { target } => write!(f, "goto +{}", target - self.after),
             Op::Branch { cond, width, dst, src, target } => {

@@ -19,6 +19,8 @@ impl Reg {
     pub const R4: Reg = Reg(4);
     /// Scratch.
     pub const R5: Reg = Reg(5);
+    /// The stack's address.
+    pub const R10: Reg = Reg(10);
     /// How many there are.
     pub const COUNT: usize = 11;
 
@@ -56,6 +58,8 @@ pub enum Size {
     Half,
     /// Four.
     Word,
+    /// Eight.
+    Double,
 }
 
 impl Size {
@@ -65,11 +69,12 @@ impl Size {
             Size::Byte => 1,
             Size::Half => 2,
             Size::Word => 4,
+            Size::Double => 8,
         }
     }
 }
 
-/// What a load from `struct bpf_cgroup_dev_ctx` reads. The kernel allows parts of
+/// What a load from `struct bpf_cgroup_dev_ctx` may read. The kernel allows parts of
 /// `access_type`, and major and minor as whole words (`cgroup_dev_is_valid_access`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CtxField {
@@ -87,6 +92,18 @@ pub enum CtxField {
 }
 
 impl CtxField {
+    /// What a load of this size reads at this offset from the context's address; `None` where no
+    /// field is.
+    pub fn at(off: i16, size: Size) -> Option<CtxField> {
+        match (u8::try_from(off).ok()?, size) {
+            (_, Size::Double) => None,
+            (at @ 0..=3, size) if at % size.bytes() == 0 => Some(CtxField::AccessType { at, size }),
+            (4, Size::Word) => Some(CtxField::Major),
+            (8, Size::Word) => Some(CtxField::Minor),
+            _ => None,
+        }
+    }
+
     /// What the load gives for a request with this `access_type`, major and minor.
     pub fn read(self, access_type: u32, major: u32, minor: u32) -> u32 {
         match self {
@@ -100,7 +117,7 @@ impl CtxField {
                 match size {
                     Size::Byte => u32::from(part[0]),
                     Size::Half => u32::from(u16::from_ne_bytes([part[0], part[1]])),
-                    Size::Word => u32::from_ne_bytes(part),
+                    Size::Word | Size::Double => u32::from_ne_bytes(part),
                 }
             }
             CtxField::Major => major,
@@ -130,14 +147,17 @@ pub enum Op {
         /// Operand and result.
         dst: Reg,
     },
-    /// `dst = ctx->field`, where `base` must hold the context.
+    /// `dst = *(base + off)`: a field of the context ([`CtxField::at`]) if `base` holds its
+    /// address, otherwise memory.
     Load {
         /// Result.
         dst: Reg,
-        /// Register with the context's address.
+        /// Register with the address.
         base: Reg,
-        /// What is read.
-        field: CtxField,
+        /// Bytes from there.
+        off: i16,
+        /// How many are read.
+        size: Size,
     },
     /// `dst = value`, in two slots.
     LoadImm64 {
@@ -145,6 +165,45 @@ pub enum Op {
         dst: Reg,
         /// Value.
         value: u64,
+    },
+    /// `dst = ` the address of a map, of a map's value, or of another kernel object, in two slots.
+    LoadObject {
+        /// Result.
+        dst: Reg,
+        /// What kind: `BPF_PSEUDO_MAP_FD` and its like.
+        kind: u8,
+        /// Which: a descriptor, or an id in a dump.
+        imm: i32,
+    },
+    /// `*(base + off) = src`.
+    Store {
+        /// Register with the address.
+        base: Reg,
+        /// Bytes from there.
+        off: i16,
+        /// How many are written.
+        size: Size,
+        /// What is written.
+        src: Source,
+    },
+    /// Changes memory atomically.
+    Atomic {
+        /// Register with the address.
+        base: Reg,
+        /// Bytes from there.
+        off: i16,
+        /// How many are changed.
+        size: Size,
+        /// What it is changed with.
+        src: Reg,
+        /// The register that gets what was there, if one does.
+        fetch: Option<Reg>,
+    },
+    /// Calls a helper function: r0 is the result, r1 to r5 are lost.
+    Call {
+        /// Its number, or what a loaded program has in place of that: see
+        /// [`Helpers`](super::Helpers).
+        helper: i32,
     },
     /// Goes on at `target`.
     Jump {

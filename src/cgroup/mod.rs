@@ -3,7 +3,7 @@
 mod place;
 mod process;
 
-pub use process::ProcessError;
+pub use process::{Process, ProcessError};
 
 use std::fs::File;
 use std::io;
@@ -109,7 +109,23 @@ impl Cgroup {
     /// # Errors
     /// There is no such process, it has exited, or no mount shows its cgroup.
     pub fn of_process(pid: i32) -> Result<Cgroup, CgroupError> {
-        place::open(process::cgroup2_of(pid)?)
+        Cgroup::of(&Process::pin(pid)?)
+    }
+
+    /// The cgroup2 directory of the process.
+    ///
+    /// # Errors
+    /// It has exited, or no mount shows its cgroup.
+    pub fn of(process: &Process) -> Result<Cgroup, CgroupError> {
+        place::open(process.cgroup_name()?)
+    }
+
+    /// Checks that the process, whose cgroup this was, lives and is in it still.
+    ///
+    /// # Errors
+    /// [`ProcessError::Moved`] or [`ProcessError::Exited`].
+    pub fn has(&self, process: &Process) -> Result<(), CgroupError> {
+        Ok(process.is_in(&self.name)?)
     }
 
     /// Where it was opened.
@@ -135,10 +151,10 @@ impl Cgroup {
     /// Whether it is the root of the whole hierarchy: the one cgroup without a `cgroup.type`
     /// (cgroup-v2.rst, "Core Interface Files").
     fn is_root(&self) -> Result<bool, CgroupError> {
-        match self.has("cgroup.type") {
+        match self.has_file("cgroup.type") {
             Ok(()) => Ok(false),
             // In a removed cgroup no file is left at all.
-            Err(Errno::ENOENT) => match self.has("cgroup.procs") {
+            Err(Errno::ENOENT) => match self.has_file("cgroup.procs") {
                 Ok(()) => Ok(true),
                 Err(_) => Err(CgroupError::Missing { path: self.path.clone() }),
             },
@@ -146,7 +162,7 @@ impl Cgroup {
         }
     }
 
-    fn has(&self, file: &str) -> nix::Result<()> {
+    fn has_file(&self, file: &str) -> nix::Result<()> {
         faccessat(&self.dir, file, AccessFlags::F_OK, AtFlags::AT_SYMLINK_NOFOLLOW)
     }
 

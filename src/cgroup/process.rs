@@ -1,15 +1,16 @@
 //! The cgroup of a process, pinned so that a reused process id can't mislead.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use thiserror::Error;
 
 use crate::kernel::sys;
-use crate::mounts::read_proc;
+use crate::mounts::{fdinfo, read_piece};
 
 /// Why a process's cgroup can't be told.
 #[derive(Debug, Error)]
@@ -54,26 +55,127 @@ pub enum ProcessError {
         /// Its id on the host.
         pid: i32,
     },
+    /// /proc knows the process by another id, or not at all: it shows the processes of another
+    /// pid namespace than that of devgate.
+    #[error(
+        "/proc is of another pid namespace: process {pid} {}; mount the proc of devgate's own \
+         pid namespace on /proc", known_as(*shown)
+    )]
+    OtherProc {
+        /// The id that devgate was given.
+        pid: i32,
+        /// The id in /proc, if it has one there.
+        shown: Option<i32>,
+    },
+    /// /proc does not tell which process it shows under the id.
+    #[error(
+        "/proc does not tell which process {pid} is, so its cgroup can't be told: it is not \
+         mounted, or shows another pid namespace, which devgate is not in"
+    )]
+    Untold {
+        /// Its id on the host.
+        pid: i32,
+    },
+    /// It was moved to another cgroup.
+    #[error(
+        "process {pid} was moved from cgroup {} to {} meanwhile", from.display(), to.display()
+    )]
+    Moved {
+        /// Its id on the host.
+        pid: i32,
+        /// Its cgroup at first, as /proc/PID/cgroup has it.
+        from: PathBuf,
+        /// Its cgroup now.
+        to: PathBuf,
+    },
 }
 
-/// The cgroup2 cgroup of a process, as /proc/PID/cgroup has it: relative to the root of the
-/// reader's cgroup namespace.
-pub(super) fn cgroup2_of(pid: i32) -> Result<PathBuf, ProcessError> {
-    let pinned = sys::pidfd_open(pid).map_err(|errno| match errno {
-        // The last two: it is the id of a thread.
-        Errno::ESRCH | Errno::EINVAL | Errno::ENOENT => ProcessError::Missing { pid },
-        errno => ProcessError::Pin { pid, errno },
-    })?;
-    let read = read(&format!("/proc/{pid}/cgroup"));
-    // What was read is this process's if it still lives: until it is reaped, its id is its own.
-    if has_exited(&pinned).map_err(|errno| ProcessError::Pin { pid, errno })? {
-        return Err(ProcessError::Exited { pid });
+fn known_as(shown: Option<i32>) -> String {
+    match shown {
+        Some(shown) => format!("is process {shown} there"),
+        None => "is not there".to_owned(),
     }
-    let cgroup = read?;
-    if cgroup.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") {
-        return Err(ProcessError::Removed { pid });
+}
+
+/// A process, pinned by a pidfd, and its `/proc/PID/cgroup`, held open.
+#[derive(Debug)]
+pub struct Process {
+    pid: i32,
+    pinned: OwnedFd,
+    cgroup_file: File,
+}
+
+impl Process {
+    /// Pins the process with this id in the caller's pid namespace.
+    ///
+    /// # Errors
+    /// There is no such process, or /proc is not that of the caller's pid namespace.
+    pub fn pin(pid: i32) -> Result<Process, ProcessError> {
+        let pinned = sys::pidfd_open(pid).map_err(|errno| match errno {
+            // The last two: it is the id of a thread.
+            Errno::ESRCH | Errno::EINVAL | Errno::ENOENT => ProcessError::Missing { pid },
+            errno => ProcessError::Pin { pid, errno },
+        })?;
+        let opened = File::open(cgroup_path(pid));
+        // What was opened is this process's if /proc knows it by this id now: until it is reaped,
+        // its id is its own.
+        match (fdinfo::<i32>(&pinned, "Pid:"), opened) {
+            (Some(shown), Ok(cgroup_file)) if shown == pid => {
+                Ok(Process { pid, pinned, cgroup_file })
+            }
+            (Some(shown), Err(source)) if shown == pid => {
+                Err(ProcessError::Read { path: cgroup_path(pid), source })
+            }
+            // Reaped.
+            (Some(-1), _) => Err(ProcessError::Exited { pid }),
+            (Some(0), _) => Err(ProcessError::OtherProc { pid, shown: None }),
+            (Some(shown), _) => Err(ProcessError::OtherProc { pid, shown: Some(shown) }),
+            (None, _) => Err(ProcessError::Untold { pid }),
+        }
     }
-    Ok(cgroup)
+
+    /// Its cgroup2 cgroup now, as /proc/PID/cgroup has it: relative to the root of the reader's
+    /// cgroup namespace.
+    pub(super) fn cgroup_name(&self) -> Result<PathBuf, ProcessError> {
+        let pid = self.pid;
+        let read = self.read_cgroup();
+        if self.has_exited()? {
+            return Err(ProcessError::Exited { pid });
+        }
+        let cgroup = read?;
+        if cgroup.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") {
+            return Err(ProcessError::Removed { pid });
+        }
+        Ok(cgroup)
+    }
+
+    /// The kernel writes the file's text anew when it is read from the start.
+    fn read_cgroup(&self) -> Result<PathBuf, ProcessError> {
+        let path = || cgroup_path(self.pid);
+        match read_piece(&self.cgroup_file) {
+            Ok(text) => cgroup2_line(&text).ok_or_else(|| ProcessError::NoCgroup2 { path: path() }),
+            Err(source) => Err(ProcessError::Read { path: path(), source }),
+        }
+    }
+
+    /// A pidfd can be read once the process has exited, reaped or not (pidfd_open(2)).
+    fn has_exited(&self) -> Result<bool, ProcessError> {
+        let mut fds = [PollFd::new(self.pinned.as_fd(), PollFlags::POLLIN)];
+        let ready = poll(&mut fds, PollTimeout::ZERO);
+        ready.map(|ready| ready > 0).map_err(|errno| ProcessError::Pin { pid: self.pid, errno })
+    }
+
+    /// Checks that it lives and is in the cgroup of this name.
+    pub(super) fn is_in(&self, name: &Path) -> Result<(), ProcessError> {
+        match self.cgroup_name()? {
+            to if to == name => Ok(()),
+            to => Err(ProcessError::Moved { pid: self.pid, from: name.to_owned(), to }),
+        }
+    }
+}
+
+fn cgroup_path(pid: i32) -> String {
+    format!("/proc/{pid}/cgroup")
 }
 
 /// The caller's own.
@@ -81,15 +183,9 @@ pub(super) fn cgroup2_of_self() -> Result<PathBuf, ProcessError> {
     read("/proc/self/cgroup")
 }
 
-/// A pidfd can be read once the process has exited, reaped or not (pidfd_open(2)).
-fn has_exited(pinned: &OwnedFd) -> nix::Result<bool> {
-    let mut fds = [PollFd::new(pinned.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).map(|ready| ready > 0)
-}
-
 fn read(path: &str) -> Result<PathBuf, ProcessError> {
     let path = path.to_owned();
-    match read_proc(path.as_ref()) {
+    match File::open(&path).and_then(|file| read_piece(&file)) {
         Ok(text) => cgroup2_line(&text).ok_or(ProcessError::NoCgroup2 { path }),
         Err(source) => Err(ProcessError::Read { path, source }),
     }
@@ -114,6 +210,10 @@ mod tests {
         assert_eq!(cgroup2_line(b"5:devices:/a\n"), None);
     }
 
+    fn cgroup2_of(pid: i32) -> Result<PathBuf, ProcessError> {
+        Process::pin(pid)?.cgroup_name()
+    }
+
     #[test]
     fn a_process_that_was_never_there_is_missing() {
         for pid in [0, -1, i32::MAX] {
@@ -124,13 +224,16 @@ mod tests {
     #[test]
     fn a_zombie_has_exited() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
-        let pid = child.id() as i32;
-        let pinned = sys::pidfd_open(pid).unwrap();
-        while !has_exited(&pinned).unwrap() {
+        let process = Process::pin(child.id() as i32).unwrap();
+        while !process.has_exited().unwrap() {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        let outcome = cgroup2_of(pid);
+        let again = cgroup2_of(process.pid);
+        assert!(matches!(again, Err(ProcessError::Exited { .. })), "{again:?}");
+        let pinned = process.cgroup_name();
+        assert!(matches!(pinned, Err(ProcessError::Exited { .. })), "{pinned:?}");
         child.wait().unwrap();
-        assert!(matches!(outcome, Err(ProcessError::Exited { .. })), "{outcome:?}");
+        let reaped = process.cgroup_name();
+        assert!(matches!(reaped, Err(ProcessError::Exited { .. })), "{reaped:?}");
     }
 }

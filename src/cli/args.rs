@@ -8,7 +8,9 @@ use super::asked::Asked;
 use super::doctor::Doctor;
 use super::hook_options::HookOptions;
 use super::install::args as install;
-pub use super::modes::{CompileFormat, DefaultDevicesMode, StaleMode};
+pub use super::modes::{
+    CompileFormat, DefaultDevicesMode, OverrideAncestorMode, RetvalProgramsMode, StaleMode,
+};
 use super::target::Target;
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
@@ -26,7 +28,7 @@ pub struct Args {
 
 const HOOK_ABOUT: &str = "The OCI createRuntime hook: enforce a container's rules on its cgroup";
 const HOOK_EXAMPLES: &str = "Examples:\n\
-\x20 devgate hook --log /var/log/devgate.log < state.json\n\
+\x20 devgate hook --log /var/lib/devgate/devgate.log < state.json\n\
 \x20 cat state.json config.json | devgate hook --dry-run";
 
 /// `devgate hook` on its own.
@@ -125,6 +127,12 @@ pub struct Apply {
     /// Which programs give way to the new one
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub stale: StaleMode,
+    /// What to do if a program above, attached with BPF_F_ALLOW_OVERRIDE, would be in force no more
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub override_ancestor: OverrideAncestorMode,
+    /// What to do if a program that runs after the new one could allow what that one denies
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub retval_programs: RetvalProgramsMode,
 }
 
 #[derive(Debug, ClapArgs)]

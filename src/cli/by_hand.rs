@@ -5,25 +5,27 @@ use std::os::fd::AsFd;
 
 use anyhow::Context;
 use devgate::cgroup::Cgroup;
-use devgate::hook::enforce;
-use devgate::kernel::{self, Outcome, ProgId};
+use devgate::enforce::enforce;
+use devgate::kernel::{self, DirectAttach, ProgId};
 
 use super::args::{Apply, Detach};
-use super::{Exit, complain, config};
+use super::{Exit, config, warn};
 
 pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let prepared = config::prepared(&apply.rules)?;
     let cgroup = Cgroup::open(&apply.cgroup)?;
-    let outcome = enforce(&cgroup, &prepared.verified, apply.stale.into())?;
-    let Outcome { id, detached, left } = outcome;
+    let how = DirectAttach {
+        stale: apply.stale.into(),
+        override_ancestor: apply.override_ancestor.into(),
+        retval: apply.retval_programs.into(),
+    };
+    let outcome = enforce(&cgroup, &prepared.verified, how)?;
     let insns = prepared.verified.program().insns().len();
-    writeln!(out, "attached program {id} ({insns} instructions)")?;
-    for id in detached {
+    writeln!(out, "attached program {} ({insns} instructions)", outcome.id)?;
+    for id in &outcome.detached {
         writeln!(out, "detached program {id}")?;
     }
-    for (id, reason) in left {
-        complain(&format!("warning: program {id} is left, for it {reason}"));
-    }
+    warn(&outcome);
     Ok(Exit::Success)
 }
 

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use devgate::analyze::{analyze, longest_path};
-use devgate::hook::Prepared;
+use devgate::analyze::{Budget, analyze, longest_path};
+use devgate::enforce::Prepared;
 use devgate::policy::{Origin, Policy};
 use oci_spec::runtime::LinuxDeviceCgroup;
 use serde::Serialize;
@@ -52,7 +52,7 @@ fn report(prepared: &Prepared) -> anyhow::Result<Report> {
     let program = prepared.verified.program();
     Ok(Report {
         instructions: program.insns().len(),
-        longest_path: longest_path(program, &analyze(program)?)?,
+        longest_path: longest_path(program, &analyze(program, Budget::PROOF)?)?,
         bytes: STANDARD.encode(program.to_bytes()),
         rules: merged_rules(&prepared.policy)?,
     })

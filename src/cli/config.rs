@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Context;
-use devgate::hook::{Prepared, prepare};
+use devgate::enforce::{Prepared, prepare};
 use devgate::oci::{Config, Document, read_config};
-use devgate::policy::Policy;
+use devgate::policy::{Few, Policy, Warning};
 
 use super::args::Rules;
 use super::complain;
@@ -16,16 +16,18 @@ use super::complain;
 pub fn prepared(rules: &Rules) -> anyhow::Result<Prepared> {
     let config = read(&rules.config)?;
     let policy = Policy::new(config.rules, rules.default_devices.into());
-    for warning in warnings(&config.unknown, &policy) {
+    for warning in warnings(config.unknown, &policy).lines() {
         complain(&format!("warning: {warning}"));
     }
     Ok(prepare(policy)?)
 }
 
 /// What is legal in a config and odd: keys that rules don't have, and rules without effect.
-pub fn warnings(unknown: &[String], policy: &Policy) -> Vec<String> {
-    let unknown = unknown.iter().map(|path| format!("{path}: unknown key, passed over"));
-    unknown.chain(policy.warnings().map(|warning| warning.to_string())).collect()
+pub fn warnings(unknown: Few<String>, policy: &Policy) -> Few<String> {
+    let mut warnings = unknown.map(|path| format!("{path}: unknown key, passed over"));
+    let rules: Few<Warning> = policy.warnings().collect();
+    warnings.append(rules.map(|warning| warning.to_string()));
+    warnings
 }
 
 /// Whether a path stands for standard input.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use devgate::analyze::{AccessSets, Interval, Region};
-use devgate::bpf::Program;
+use devgate::bpf::{ByNumber, Helpers, Program};
 use devgate::compile::comment;
 use devgate::device::Access;
 use devgate::inspect::Attachment;
@@ -48,8 +48,12 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// A program's instructions, without comments: its registers may hold anything.
-pub fn plain_listing(out: &mut impl Write, program: &Program) -> io::Result<()> {
-    for line in program.listing() {
+pub fn plain_listing(
+    out: &mut impl Write,
+    program: &Program,
+    helpers: &dyn Helpers,
+) -> io::Result<()> {
+    for line in program.listing(helpers) {
         writeln!(out, "{:9}: {}", line.index, line.text)?;
     }
     Ok(())
@@ -74,8 +78,11 @@ pub fn rules(out: &mut impl Write, indent: &str, rules: &[Rule], names: &Names) 
 }
 
 /// A program and where it is, in few words.
-pub fn attachment(attachment: &Attachment, cgroup: &Path) -> String {
-    let cgroup = escaped(&cgroup.file_name().unwrap_or_default().to_string_lossy());
+pub fn attachment(attachment: &Attachment, cgroup: Option<&Path>) -> String {
+    let cgroup = match cgroup.map(|cgroup| cgroup.file_name().unwrap_or_default()) {
+        Some(name) => escaped(&name.to_string_lossy()),
+        None => "a cgroup that is not seen here".to_owned(),
+    };
     let id = attachment.program.id;
     match (attachment.program.name.as_str(), attachment.generator) {
         ("", None) => format!("{id} (on {cgroup})"),
@@ -117,7 +124,7 @@ pub fn interval(interval: Interval) -> String {
 /// The commented listing.
 pub fn listing(out: &mut impl Write, program: &Program) -> io::Result<()> {
     writeln!(out, "program: {} instructions", program.insns().len())?;
-    for line in program.listing() {
+    for line in program.listing(&ByNumber) {
         let comment = line.decoded.and_then(|decoded| comment(decoded.op));
         match comment {
             Some(comment) => writeln!(out, "{:5}: {:36} ; {comment}", line.index, line.text)?,

@@ -3,15 +3,18 @@
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use devgate::doctor::{Finding, Group, Level, Scope, diagnose};
+use devgate::doctor::{Finding, Group, Level, Scope, diagnose, probe};
 use devgate::install::{Engine, Root};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use super::colour::{self, Tone};
 use super::modes::EngineName;
@@ -32,6 +35,14 @@ pub struct Doctor {
     #[arg(long, value_name = "ENGINE", value_delimiter = ',',
           default_values = ["podman", "crio", "nri", "containerd", "cdi"])]
     pub among: Vec<EngineName>,
+    /// Start a tiny container through these engines, to see whether the hook runs for it: by
+    /// podman without an image, over CRI by crictl with an image that the node has
+    #[arg(long, value_name = "ENGINE", value_delimiter = ',',
+          conflicts_with_all = ["watch", "prefix"])]
+    pub prove: Vec<EngineName>,
+    /// What such a container runs
+    #[arg(long, hide = true, exclusive = true)]
+    pub probe: bool,
     /// Go on, and print the findings again when they change; looks every 60 seconds
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true,
           default_missing_value = "60", value_parser = clap::value_parser!(u16).range(1..))]
@@ -81,13 +92,17 @@ struct Entry<'f> {
 }
 
 pub fn run(doctor: &Doctor, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    if doctor.probe {
+        probe()?;
+        return Ok(Exit::Success);
+    }
     if let Some(seconds) = doctor.watch {
         return watch(doctor, seconds);
     }
     let findings = doctor.findings()?;
     doctor.print(out, &findings)?;
     Ok(match Level::worst(&findings) {
-        Level::Ok => Exit::Success,
+        Level::Ok | Level::Registered => Exit::Success,
         Level::Degraded => Exit::Degraded,
         Level::Broken => Exit::Failure,
     })
@@ -118,8 +133,15 @@ fn watch(doctor: &Doctor, seconds: u16) -> anyhow::Result<Exit> {
 
 impl Doctor {
     fn findings(&self) -> anyhow::Result<Vec<Finding>> {
-        let engines = self.among.iter().map(|name| Engine::from(*name)).collect();
-        let scope = Scope { root: Root::new(&self.prefix)?, engines };
+        let engines = |names: &[EngineName]| names.iter().map(|name| Engine::from(*name)).collect();
+        let mut scope = Scope::new(Root::new(&self.prefix)?, engines(&self.among));
+        scope.prove = engines(&self.prove);
+        scope.engines.extend(scope.prove.iter().filter(|engine| !self.is_among(**engine)));
+        if !scope.prove.is_empty() {
+            for signal in [SIGINT, SIGTERM, SIGHUP] {
+                flag::register(signal, Arc::clone(&scope.interrupted))?;
+            }
+        }
         Ok(diagnose(&self.groups(), &scope))
     }
 
@@ -131,10 +153,17 @@ impl Doctor {
         Ok(writeln!(out)?)
     }
 
+    fn is_among(&self, engine: Engine) -> bool {
+        self.among.iter().any(|name| Engine::from(*name) == engine)
+    }
+
     /// Each group that was asked for, once; all if none was.
     fn groups(&self) -> Vec<Group> {
         let asked: Vec<Group> = self.groups.iter().map(|group| Group::from(*group)).collect();
-        let wanted = |group: &Group| asked.is_empty() || asked.contains(group);
+        let wanted = |group: &Group| {
+            let is_for_proof = *group == Group::Engines && !self.prove.is_empty();
+            asked.is_empty() || asked.contains(group) || is_for_proof
+        };
         Group::ALL.into_iter().filter(wanted).collect()
     }
 }
@@ -158,7 +187,7 @@ fn lines(out: &mut Vec<u8>, findings: &[Finding]) -> anyhow::Result<()> {
     let name = |finding: &Finding| format!("{}/{}", finding.group.name(), finding.check);
     let width = findings.iter().map(|finding| name(finding).len()).max().unwrap_or_default();
     for finding in findings {
-        let level = colour::paint(tone(finding.level), &format!("{:8}", finding.level.word()));
+        let level = colour::paint(tone(finding.level), &format!("{:10}", finding.level.word()));
         let found = describe::escaped(&finding.found);
         write!(out, "{level}  {:width$}  {found}", name(finding))?;
         match &finding.remedy {
@@ -171,7 +200,7 @@ fn lines(out: &mut Vec<u8>, findings: &[Finding]) -> anyhow::Result<()> {
 
 fn tone(level: Level) -> Tone {
     match level {
-        Level::Ok => Tone::Good,
+        Level::Ok | Level::Registered => Tone::Good,
         Level::Degraded => Tone::Doubtful,
         Level::Broken => Tone::Bad,
     }

@@ -5,24 +5,26 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use devgate::hook::{Annotated, Enforced, HookError, Log, Record, prepare, run as enforce};
+use devgate::enforce::prepare;
+use devgate::hook::{Annotated, Enforced, HookError, Log, Record, run as enforce};
 use devgate::kernel::{NAME_PREFIX, Stale};
-use devgate::oci::{Config, HookInput, OciError, State, read_hook_input};
-use devgate::policy::Policy;
+use devgate::oci::{Config, Document, HookInput, OciError, State, read_hook_input};
+use devgate::policy::{Few, Policy};
 
 use super::args::Hook;
 use super::hook_options::HookOptions;
-use super::{Exit, complain, config, describe};
+use super::{Exit, complain, config, describe, warn};
 
 pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let start = Instant::now();
     // First of all, so that a log which can't be used leaves everything as it was.
     let log = hook.options.log.as_ref().map(|path| Log::open(path, hook.options.log_format.into()));
     let log = log.transpose()?;
-    let input = read_hook_input(stdin()?).map_err(HookError::from);
+    let input = stdin().and_then(read_hook_input).map_err(HookError::from);
     let container = input.as_ref().ok().map(|input| input.state.id.clone());
-    let mut warnings = Vec::new();
+    let mut warnings = Few::default();
     let job = input.and_then(|input| Job::new(hook, input, &mut warnings));
+    let warnings = warnings.lines();
     for warning in &warnings {
         complain(&format!("warning: {warning}"));
     }
@@ -38,9 +40,13 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
         append(&mut logs, &record);
     }
-    if let Enforced::Skipped { cause } = outcome? {
-        let cause = anyhow::Error::new(cause);
-        complain(&format!("warning: in a user namespace, so devices are not limited: {cause:#}"));
+    match outcome? {
+        Enforced::Attached { outcome, .. } => warn(&outcome),
+        Enforced::Skipped { cause } => {
+            let cause = anyhow::Error::new(cause);
+            let warning = "warning: in a user namespace, so devices are not limited";
+            complain(&format!("{warning}: {cause:#}"));
+        }
     }
     Ok(Exit::Success)
 }
@@ -62,13 +68,13 @@ struct Job {
 }
 
 impl Job {
-    fn new(hook: &Hook, input: HookInput, warnings: &mut Vec<String>) -> Result<Job, HookError> {
+    fn new(hook: &Hook, input: HookInput, warnings: &mut Few<String>) -> Result<Job, HookError> {
         let HookInput { state, config: Config { rules, unknown } } = input;
         let annotated = Annotated::new(&state.annotations)?;
         let registered = hook.options.default_devices.into();
         let policy = Policy::new(rules, annotated.default_devices(registered));
-        warnings.extend(annotated.warnings());
-        warnings.extend(config::warnings(&unknown, &policy));
+        warnings.append(annotated.warnings());
+        warnings.append(config::warnings(unknown, &policy));
         Ok(Job { state, annotated, policy })
     }
 
@@ -81,8 +87,9 @@ impl Job {
 }
 
 /// Without the buffer of [`io::stdin`]: it is read in one go.
-fn stdin() -> io::Result<File> {
-    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+fn stdin() -> Result<File, OciError> {
+    let copy = io::stdin().as_fd().try_clone_to_owned();
+    copy.map(File::from).map_err(|source| OciError::Read { document: Document::State, source })
 }
 
 fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
@@ -91,7 +98,7 @@ fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     writeln!(out)?;
     describe::listing(out, prepared.verified.program())?;
     writeln!(out)?;
-    plan(out, job.state.pid(), hook.options.options().stale)?;
+    plan(out, job.state.pid(), hook.options.options().attach.stale)?;
     Ok(Exit::Success)
 }
 

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use devgate::hook::Options;
+use devgate::kernel::DirectAttach;
 
-use super::modes::{DefaultDevicesMode, LogFormatMode, RootlessMode, StaleMode};
+use super::modes::{
+    DefaultDevicesMode, LogFormatMode, OverrideAncestorMode, RetvalProgramsMode, RootlessMode,
+    StaleMode,
+};
 
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub struct HookOptions {
@@ -15,6 +19,12 @@ pub struct HookOptions {
     /// Which programs give way to the new one
     #[arg(long, value_name = "WHICH", default_value = "all")]
     pub stale: StaleMode,
+    /// What to do if a program above, attached with BPF_F_ALLOW_OVERRIDE, would be in force no more
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub override_ancestor: OverrideAncestorMode,
+    /// What to do if a program that runs after the new one could allow what that one denies
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub retval_programs: RetvalProgramsMode,
     /// What to do in a user namespace, where the kernel loads no device programs
     #[arg(long, value_name = "WHAT", default_value = "warn")]
     pub rootless: RootlessMode,
@@ -29,7 +39,8 @@ pub struct HookOptions {
     pub log_format: LogFormatMode,
 }
 
-const LOG_DIR: &str = "/var/log/devgate";
+/// Nobody but root can change what is in /var/lib; Ubuntu lets a group write to /var/log.
+const LOG_DIR: &str = "/var/lib/devgate/containers";
 
 impl HookOptions {
     pub fn log_dir(&self) -> &Path {
@@ -37,7 +48,12 @@ impl HookOptions {
     }
 
     pub fn options(&self) -> Options {
-        Options { stale: self.stale.into(), rootless: self.rootless.into() }
+        let attach = DirectAttach {
+            stale: self.stale.into(),
+            override_ancestor: self.override_ancestor.into(),
+            retval: self.retval_programs.into(),
+        };
+        Options { attach, rootless: self.rootless.into() }
     }
 
     /// The arguments that say this, without those that say what holds anyway.
@@ -47,6 +63,8 @@ impl HookOptions {
         let args = [
             ("--default-devices", unusual(self.default_devices)),
             ("--stale", unusual(self.stale)),
+            ("--override-ancestor", unusual(self.override_ancestor)),
+            ("--retval-programs", unusual(self.retval_programs)),
             ("--rootless", unusual(self.rootless)),
             ("--log", log),
             ("--log-dir", log_dir.filter(|dir| dir != LOG_DIR)),

@@ -27,6 +27,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use devgate::kernel::Outcome;
 
 use args::{Args, Command};
 
@@ -67,6 +68,7 @@ pub fn main() -> ExitCode {
         return Exit::Usage.into();
     };
     let mut out = Vec::new();
+    let changes = matches!(command, Command::Apply(_) | Command::Detach(_));
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
     match (outcome, written) {
@@ -77,10 +79,19 @@ pub fn main() -> ExitCode {
         // A reader who has seen enough is no failure.
         (Ok(exit), Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => exit.into(),
         (Ok(_), Err(error)) => {
-            complain(&format!("standard output: {error}"));
+            complain(&format!("standard output: {error}{}", lost(changes, &out)));
             Exit::Failure.into()
         }
         (Ok(exit), Ok(())) => exit.into(),
+    }
+}
+
+/// What a command that changes something could not say about it.
+fn lost(changes: bool, out: &[u8]) -> String {
+    let out = String::from_utf8_lossy(out);
+    match changes {
+        true => format!("; this was done: {}", out.trim_end().replace('\n', "; ")),
+        false => String::new(),
     }
 }
 
@@ -115,6 +126,16 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),
+    }
+}
+
+/// Says on standard error what attaching could not do.
+fn warn(outcome: &Outcome) {
+    for (id, reason) in &outcome.left {
+        complain(&format!("warning: program {id} stays attached: it {reason}"));
+    }
+    for warning in outcome.warnings() {
+        complain(&format!("warning: {warning}"));
     }
 }
 

@@ -2,8 +2,8 @@
 
 use clap::ValueEnum;
 use devgate::hook::{LogFormat, Rootless};
-use devgate::install::Engine;
-use devgate::kernel::Stale;
+use devgate::install::{Engine, Major};
+use devgate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
 use devgate::policy::DefaultDevices;
 
 /// Where the base rules (/dev/null and its like) go
@@ -45,6 +45,42 @@ impl From<StaleMode> for Stale {
             StaleMode::All => Stale::All,
             StaleMode::Own => Stale::Own,
             StaleMode::None => Stale::None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OverrideAncestorMode {
+    /// Fail: the cgroup might be allowed more than before
+    #[default]
+    Refuse,
+    /// Attach the new program, and warn
+    Replace,
+}
+
+impl From<OverrideAncestorMode> for OverrideAncestor {
+    fn from(mode: OverrideAncestorMode) -> OverrideAncestor {
+        match mode {
+            OverrideAncestorMode::Refuse => OverrideAncestor::Refuse,
+            OverrideAncestorMode::Replace => OverrideAncestor::Replace,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RetvalProgramsMode {
+    /// Fail: a device that is denied might open
+    #[default]
+    Refuse,
+    /// Let such programs run
+    Allow,
+}
+
+impl From<RetvalProgramsMode> for RetvalPrograms {
+    fn from(mode: RetvalProgramsMode) -> RetvalPrograms {
+        match mode {
+            RetvalProgramsMode::Refuse => RetvalPrograms::Refuse,
+            RetvalProgramsMode::Allow => RetvalPrograms::Allow,
         }
     }
 }
@@ -133,6 +169,25 @@ impl From<EngineName> for Engine {
             EngineName::Nri => Engine::Nri,
             EngineName::Containerd => Engine::Containerd,
             EngineName::Cdi => Engine::Cdi,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ContainerdMajor {
+    /// containerd 1.x
+    #[value(name = "1")]
+    One,
+    /// containerd 2.x
+    #[value(name = "2")]
+    Two,
+}
+
+impl From<ContainerdMajor> for Major {
+    fn from(name: ContainerdMajor) -> Major {
+        match name {
+            ContainerdMajor::One => Major::One,
+            ContainerdMajor::Two => Major::Two,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Names of devices: well-known ones, the nodes that this host has, and drivers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -23,9 +23,14 @@ const KNOWN: [(DeviceType, u32, Option<u32>, &str); 12] = [
     (DeviceType::Char, 136, None, "/dev/pts/*"),
 ];
 
+/// Device nodes that are looked up: each takes some microseconds, and a program may name as many
+/// devices as there are.
+const MOST_NODES: u32 = 4096;
+
 /// Looks names up, each once.
 #[derive(Default)]
 pub struct Names {
+    nodes: Cell<u32>,
     drivers: RefCell<Option<BTreeMap<(DeviceType, u32), String>>>,
 }
 
@@ -46,8 +51,13 @@ impl Names {
     /// The name of one device: its node, or else its driver.
     pub fn device(&self, device_type: DeviceType, major: u32, minor: u32) -> Option<String> {
         known(device_type, major, Some(minor))
-            .or_else(|| node(device_type, major, minor))
+            .or_else(|| self.node(device_type, major, minor))
             .or_else(|| self.driver(device_type, major))
+    }
+
+    fn node(&self, device_type: DeviceType, major: u32, minor: u32) -> Option<String> {
+        self.nodes.set(self.nodes.get().saturating_add(1));
+        (self.nodes.get() <= MOST_NODES).then(|| node(device_type, major, minor))?
     }
 
     fn driver(&self, device_type: DeviceType, major: u32) -> Option<String> {

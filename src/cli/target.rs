@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use devgate::cgroup::Cgroup;
-use devgate::inspect::{find_container, pid_in};
+use devgate::container::{find_container, pid_in};
 
 /// Exactly one of these.
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! What an instruction of a compiled program is for, by the registers that `emit` uses.
 
-use super::emit::{ACCESS_TYPE, MAJOR, MAJOR_BIT, MINOR, MINOR_BIT};
+use super::question::{ACCESS_TYPE, MAJOR, MAJOR_BIT, MINOR, MINOR_BIT};
 use crate::bpf::{AluOp, Cond, CtxField, Op, Reg, Source};
 use crate::device::{Access, DeviceType};
 
@@ -8,9 +8,14 @@ use crate::device::{Access, DeviceType};
 /// instruction speaks for itself.
 pub fn comment(op: Op) -> Option<String> {
     match op {
-        Op::Load { field: CtxField::AccessType { .. }, .. } => Some("access << 16 | type".into()),
-        Op::Load { field: CtxField::Major, .. } => Some("major".into()),
-        Op::Load { field: CtxField::Minor, .. } => Some("minor".into()),
+        Op::Load { off, size, .. } => Some(
+            match CtxField::at(off, size)? {
+                CtxField::AccessType { .. } => "access << 16 | type",
+                CtxField::Major => "major",
+                CtxField::Minor => "minor",
+            }
+            .into(),
+        ),
         Op::Alu { op: AluOp::Lsh, dst: MINOR_BIT, .. } => Some("1 << (minor % 32)".into()),
         Op::Alu { op: AluOp::Lsh, dst: MAJOR_BIT, .. } => Some("1 << (major % 32)".into()),
         Op::Alu { op: AluOp::Mov, dst: Reg::R0, src: Source::Imm(0), .. } => Some("deny".into()),

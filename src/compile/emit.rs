@@ -8,24 +8,26 @@
 use std::collections::BinaryHeap;
 
 use super::dag::{Dag, Field, Node, NodeId};
+use super::question::{ACCESS_TYPE, MAJOR, MAJOR_BIT, MINOR, MINOR_BIT, Test, number};
 use super::shape::Shape;
-use super::{CompileError, Roots};
+use super::{CompileError, MAX_INSNS, Roots};
 use crate::bpf::{Assembler, Cond, CtxField, Label, Program, Reg, Size};
 use crate::device::{Access, DeviceType};
 
-pub(super) const ACCESS_TYPE: Reg = Reg::R2;
-pub(super) const MAJOR: Reg = Reg::R3;
-pub(super) const MINOR: Reg = Reg::R4;
-pub(super) const MINOR_BIT: Reg = Reg::R5;
-pub(super) const MAJOR_BIT: Reg = Reg::R0;
-
-pub(super) fn emit(roots: &Roots) -> Result<Program, CompileError> {
+/// The program; `rules` is for the error.
+pub(super) fn emit(roots: &Roots, rules: usize) -> Result<Program, CompileError> {
     let mut emitter = Emitter::new(roots);
     emitter.entry(roots);
     emitter.shared();
     emitter.leaves();
-    Ok(emitter.asm.finish()?)
+    match emitter.asm.len() {
+        insns if insns > MAX_INSNS => Err(CompileError::TooLong { rules, insns }),
+        _ => Ok(emitter.asm.finish()?),
+    }
 }
+
+/// Nodes with several parents that may be waited for at a time.
+const MOST_PENDING: usize = 1 << 11;
 
 struct Emitter<'r> {
     asm: Assembler,
@@ -135,13 +137,27 @@ impl<'r> Emitter<'r> {
     /// Nodes with several parents: the youngest first, as all its parents are done by then.
     fn shared(&mut self) {
         while let Some(id) = self.pending.pop() {
-            let label = self.target(id);
-            self.asm.bind(label);
-            self.node(id);
+            // Jumps only lead forward: whoever wants this node from here on gets another copy.
+            if let Some(label) = self.labels[id.index()].take() {
+                self.asm.bind(label);
+                self.node(id);
+            }
+        }
+    }
+
+    /// Called where nothing falls through. Each label that is waited for takes an island in every
+    /// stretch that jumps can reach, so there must not be too many of them.
+    fn limit_pending(&mut self) {
+        if self.pending.len() > MOST_PENDING {
+            self.shared();
         }
     }
 
     fn node(&mut self, id: NodeId) {
+        // It is too long already. What is left out doesn't matter.
+        if self.asm.len() > MAX_INSNS {
+            return;
+        }
         if self.shape.loads_minor_at == Some(id) {
             self.asm.load(MINOR, CtxField::Minor);
         }
@@ -175,6 +191,7 @@ impl<'r> Emitter<'r> {
             let label = self.asm.label();
             self.asm.branch(Cond::Ge, number, at, label);
             self.node(below);
+            self.limit_pending();
             self.asm.bind(label);
             self.node(from);
         }
@@ -244,43 +261,5 @@ impl<'r> Emitter<'r> {
         self.asm.bind(label);
         self.asm.mov(Reg::R0, result);
         self.asm.exit();
-    }
-}
-
-/// How a register is compared with a value: being that number, or, for a register with one bit
-/// set, having this bit in the mask.
-#[derive(Clone, Copy)]
-enum Test {
-    Number(Field),
-    Bit(Field),
-}
-
-impl Test {
-    fn is(self, value: u32) -> (Cond, Reg, u32) {
-        match self {
-            Test::Number(field) => (Cond::Eq, number(field), value),
-            Test::Bit(field) => (Cond::Set, bit(field), value),
-        }
-    }
-
-    fn is_not(self, value: u32) -> (Cond, Reg, u32) {
-        match self {
-            Test::Number(field) => (Cond::Ne, number(field), value),
-            Test::Bit(field) => (Cond::Set, bit(field), !value),
-        }
-    }
-}
-
-fn number(field: Field) -> Reg {
-    match field {
-        Field::Major => MAJOR,
-        Field::Minor => MINOR,
-    }
-}
-
-fn bit(field: Field) -> Reg {
-    match field {
-        Field::Major => MAJOR_BIT,
-        Field::Minor => MINOR_BIT,
     }
 }

@@ -28,6 +28,11 @@ impl Cell {
         Cell([a.max(x), b.max(y), c.max(z)])
     }
 
+    /// For r, w and m.
+    pub(super) fn ranks(self) -> [u32; 3] {
+        self.0
+    }
+
     /// Whether no rule decides anything here.
     pub(super) fn is_empty(self) -> bool {
         self == Cell::default()
@@ -64,6 +69,12 @@ impl Minors {
     pub(super) fn at(&self, minor: u32) -> Cell {
         self.named.get(&minor).copied().unwrap_or_default()
     }
+
+    /// At most how many minors of a major with these rules have an outcome of their own, given
+    /// the rules for every major.
+    pub(super) fn points(&self, every_major: &Minors) -> usize {
+        self.named.len() + if self.any.is_empty() { 0 } else { every_major.named.len() }
+    }
 }
 
 /// A policy's rules for one device type.
@@ -93,9 +104,7 @@ impl Grants {
 
     /// At most how many (major, minor) pairs have an outcome of their own.
     pub(super) fn points(&self) -> usize {
-        let any = self.any.named.len();
-        let own =
-            |minors: &Minors| minors.named.len() + if minors.any.is_empty() { 0 } else { any };
-        any + self.named.values().map(own).sum::<usize>()
+        let own = |minors: &Minors| minors.points(&self.any);
+        self.any.named.len() + self.named.values().map(own).sum::<usize>()
     }
 }

@@ -10,11 +10,13 @@
 //! Numbers are compared in 32 bits: a 64-bit compare would sign-extend an immediate of 2^31
 //! and above, which then never matches. What comes out is not trusted: see [`crate::verify`].
 
+mod alike;
 mod comment;
 mod dag;
 mod emit;
 mod grants;
 mod pieces;
+mod question;
 mod segments;
 mod shape;
 mod tree;
@@ -28,25 +30,44 @@ use crate::device::DeviceType;
 use crate::policy::Policy;
 use dag::{Dag, NodeId};
 use grants::Grants;
-use tree::Style;
+use tree::{Style, TooLarge};
 
-/// `BPF_COMPLEXITY_LIMIT_INSNS` of linux/bpf.h: the longest program that the kernel takes.
-pub const MAX_INSNS: usize = 1_000_000;
+/// The longest program that is made. The kernel's verifier looks at a million instructions
+/// (`BPF_COMPLEXITY_LIMIT_INSNS` of linux/bpf.h) and at an answer once for each jump to it, which
+/// comes to 1.8 for each instruction of a large policy (seen with Linux 6.18).
+pub const MAX_INSNS: usize = 500_000;
+
+/// The most steps that a policy may take: numbers that are looked at, intervals that get nodes,
+/// and regions that the proof will find. The same policy takes the same steps on every machine.
+pub const MOST_STEPS: usize = 10_000_000;
 
 /// Why a policy has no program.
 #[derive(Debug, Error)]
 pub enum CompileError {
     /// The kernel would not take it.
     #[error(
-        "the policy's {rules} rules need {insns} instructions or more, and the kernel takes at \
-         most {MAX_INSNS}"
+        "the policy's {rules} rules need {insns} instructions or more, and the kernel takes about \
+         {MAX_INSNS}: name fewer devices, or numbers in a row with the same access"
     )]
-    TooLarge {
+    TooLong {
         /// Rules, defaults included.
         rules: usize,
-        /// Instructions.
+        /// Instructions, more than [`MAX_INSNS`].
         insns: usize,
     },
+    /// Compiling and proving it would take too much time and memory.
+    #[error(
+        "the policy's {rules} rules take more than {MOST_STEPS} steps to compile and prove, which \
+         is the limit: name fewer devices, above all not one minor of every major (\"*:N\") beside \
+         many majors"
+    )]
+    TooManySteps {
+        /// Rules, defaults included.
+        rules: usize,
+    },
+    /// A mistake in the compiler: it tried nothing.
+    #[error("the compiler made no program, which is a mistake in devgate")]
+    NoCandidate,
     /// A mistake in the compiler.
     #[error("the compiler's jumps are wrong")]
     Assemble(#[from] AssembleError),
@@ -62,36 +83,27 @@ struct Roots {
 /// A program that decides as `policy` does.
 ///
 /// # Errors
-/// [`CompileError::TooLarge`] if the kernel would refuse it for its length.
+/// [`CompileError::TooLong`] if the kernel would refuse it for its length, and
+/// [`CompileError::TooManySteps`] where that can't be found out at a bounded cost.
 pub fn compile(policy: &Policy) -> Result<Program, CompileError> {
     let grants = DeviceType::ALL.map(|device_type| Grants::of(policy, device_type));
     let mut best: Option<Program> = None;
     for style in Style::candidates(&grants) {
-        let roots = lower(&grants, style, policy)?;
-        let program = emit::emit(&roots)?;
+        let rules = policy.rules().len();
+        let roots = lower(&grants, style).map_err(|error| match error {
+            TooLarge::Nodes(insns) => CompileError::TooLong { rules, insns },
+            TooLarge::Steps => CompileError::TooManySteps { rules },
+        })?;
+        let program = emit::emit(&roots, rules)?;
         if best.as_ref().is_none_or(|best| program.insns().len() < best.insns().len()) {
             best = Some(program);
         }
     }
-    let program = best.unwrap_or_else(|| Program::new(Vec::new()));
-    match program.insns().len() {
-        insns if insns > MAX_INSNS => Err(too_large(policy, insns)),
-        _ => Ok(program),
-    }
+    best.ok_or(CompileError::NoCandidate)
 }
 
-fn too_large(policy: &Policy, insns: usize) -> CompileError {
-    CompileError::TooLarge { rules: policy.rules().len(), insns }
-}
-
-fn lower(grants: &[Grants; 2], style: Style, policy: &Policy) -> Result<Roots, CompileError> {
+fn lower(grants: &[Grants; 2], style: Style) -> Result<Roots, TooLarge> {
     let mut dag = Dag::default();
-    let mut root = |device_type, grants| {
-        tree::lower(&mut dag, grants, device_type, style)
-            .map_err(|tree::TooManyNodes(nodes)| too_large(policy, nodes))
-    };
-    let [block, character] = grants;
-    let block = root(DeviceType::Block, block)?;
-    let character = root(DeviceType::Char, character)?;
+    let [block, character] = tree::lower(&mut dag, grants, style)?;
     Ok(Roots { dag, block, character })
 }

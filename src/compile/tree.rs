@@ -1,11 +1,13 @@
 //! Segments to nodes: points and bit tests where they are cheap, a balanced tree above them.
 
-use super::MAX_INSNS;
+use std::collections::BTreeMap;
+
+use super::alike::Alike;
 use super::dag::{Dag, Field, Node, NodeId};
 use super::grants::{Cell, Grants, Minors};
 use super::pieces::{Kind, Piece, cut, weights};
 use super::segments::{Segment, numbers, with_points};
-use crate::device::DeviceType;
+use super::{MAX_INSNS, MOST_STEPS};
 
 /// Above this many segments a function of the minor is cut where its numbers' bits change, so
 /// that functions which are alike in places share these places' nodes.
@@ -26,8 +28,18 @@ const MOST_POINTS_UNALIGNED: usize = 100_000;
 /// urandom; tty; pts. Each is weighed as this part of all numbers named.
 const HOT_MAJORS: [(u32, u64); 3] = [(1, 4), (136, 16), (5, 16)];
 
-/// Too many nodes for the kernel's limit, with their number so far.
-pub(super) struct TooManyNodes(pub usize);
+/// What making nodes of one segment costs, and proving one region, where looking at one number
+/// is a step.
+const STEPS_PER_SEGMENT: usize = 4;
+const STEPS_PER_REGION: usize = 4;
+
+/// Why there is no decision DAG.
+pub(super) enum TooLarge {
+    /// It has so many nodes already, more than the kernel takes instructions.
+    Nodes(usize),
+    /// It takes more than [`MOST_STEPS`].
+    Steps,
+}
 
 /// Which techniques a candidate uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +54,19 @@ impl Style {
     /// What is worth trying: setting up a bit test takes two instructions, which a small
     /// policy may not earn back, and aligned cuts pay only where functions are alike.
     pub(super) fn candidates(grants: &[Grants; 2]) -> Vec<Style> {
-        let large = grants
-            .iter()
-            .flat_map(|grants| grants.named.values().chain([&grants.any]))
-            .filter(|minors| minors.named.len() > MOST_UNALIGNED)
-            .count();
+        let large = |grants: &Grants| {
+            let named = grants.named.values().map(|minors| minors.points(&grants.any));
+            let all = named.chain([grants.any.named.len()]);
+            all.filter(|points| *points > MOST_UNALIGNED).count()
+        };
+        let large: usize = grants.iter().map(large).sum();
         let majors = grants.iter().map(|grants| grants.named.len()).max().unwrap_or(0);
         let points: usize = grants.iter().map(Grants::points).sum();
         let mut styles = Vec::new();
         for aligned in [true, false] {
-            if (aligned && large < 2) || (!aligned && points > MOST_POINTS_UNALIGNED) {
+            let worth =
+                if large < 2 { !aligned } else { aligned || points <= MOST_POINTS_UNALIGNED };
+            if !worth {
                 continue;
             }
             for (major_bits, minor_bits) in BITS {
@@ -72,45 +87,75 @@ impl Style {
     }
 }
 
-/// The node that decides every request of one device type.
+/// The nodes that decide every request of a block and of a character device.
 pub(super) fn lower(
     dag: &mut Dag,
-    grants: &Grants,
-    device_type: DeviceType,
+    grants: &[Grants; 2],
     style: Style,
-) -> Result<NodeId, TooManyNodes> {
-    let mut lowering = Lowering { dag, style, points: 0 };
-    let any_major = lowering.any_major(&grants.any);
-    let mut majors = Vec::with_capacity(grants.named.len());
-    for (major, minors) in &grants.named {
-        majors.push((*major, lowering.one_major(minors, &grants.any, any_major)?));
-    }
-    let hot = match device_type {
-        DeviceType::Char => HOT_MAJORS.as_slice(),
-        DeviceType::Block => &[],
-    };
-    let segments = with_points(any_major, majors.into_iter());
-    Ok(lowering.tree(Field::Major, &segments, hot))
+) -> Result<[NodeId; 2], TooLarge> {
+    let mut lowering = Lowering { dag, style, regions: BTreeMap::new(), steps: 0 };
+    let [block, character] = grants;
+    let [block, character] = [lowering.majors(block)?, lowering.majors(character)?];
+    let root = lowering.tree(Field::Major, &character, &HOT_MAJORS);
+    // Two trees that are balanced otherwise would share nothing but small parts.
+    let same = block == character;
+    Ok([if same { root } else { lowering.tree(Field::Major, &block, &[]) }, root])
 }
 
 struct Lowering<'d> {
     dag: &'d mut Dag,
     style: Style,
-    /// Numbers looked at so far, a bound on time and memory.
-    points: usize,
+    /// Of each function of the minor, at most how many intervals the proof finds in it.
+    regions: BTreeMap<NodeId, usize>,
+    /// Of [`MOST_STEPS`], those taken so far.
+    steps: usize,
 }
 
 impl Lowering<'_> {
+    /// The function of the major, for one device type.
+    fn majors(&mut self, grants: &Grants) -> Result<Vec<Segment>, TooLarge> {
+        let any_major = self.any_major(&grants.any)?;
+        let mut majors = Vec::with_capacity(grants.named.len());
+        let mut alike = Alike::new(&grants.any);
+        for (major, minors) in &grants.named {
+            let node = match alike.find(minors) {
+                Some(node) => node,
+                None => alike.keep(minors, self.one_major(minors, &grants.any, any_major)?),
+            };
+            majors.push((*major, node));
+        }
+        let segments = with_points(any_major, majors.into_iter());
+        self.take(STEPS_PER_SEGMENT * segments.len())?;
+        for segment in &segments {
+            let regions = self.regions.get(&segment.target).copied().unwrap_or(1);
+            self.take(STEPS_PER_REGION * regions)?;
+        }
+        Ok(segments)
+    }
+
+    fn take(&mut self, steps: usize) -> Result<(), TooLarge> {
+        self.steps += steps;
+        // Each node is an instruction or more.
+        if self.dag.len() > MAX_INSNS {
+            return Err(TooLarge::Nodes(self.dag.len()));
+        }
+        if self.steps > MOST_STEPS { Err(TooLarge::Steps) } else { Ok(()) }
+    }
+
     fn leaf(&mut self, cell: Cell) -> NodeId {
         self.dag.intern(Node::Leaf(cell.allowed()))
     }
 
     /// Majors that no rule names.
-    fn any_major(&mut self, any: &Minors) -> NodeId {
+    fn any_major(&mut self, any: &Minors) -> Result<NodeId, TooLarge> {
+        self.take(any.named.len())?;
         let otherwise = self.leaf(any.any);
         let points: Vec<_> =
             any.named.iter().map(|(minor, cell)| (*minor, self.leaf(cell.with(any.any)))).collect();
-        self.tree(Field::Minor, &with_points(otherwise, points.into_iter()), &[])
+        let segments = with_points(otherwise, points.into_iter());
+        let node = self.of_minor(&segments)?;
+        self.regions.insert(node, segments.len());
+        Ok(node)
     }
 
     /// A major that rules name. Where none of them is for all its minors, it differs from the
@@ -120,7 +165,8 @@ impl Lowering<'_> {
         own: &Minors,
         any: &Minors,
         any_major: NodeId,
-    ) -> Result<NodeId, TooManyNodes> {
+    ) -> Result<NodeId, TooLarge> {
+        self.take(own.points(any))?;
         let everywhere = any.any.with(own.any);
         let mut points: Vec<(u32, NodeId)> = Vec::with_capacity(own.named.len());
         let otherwise = if own.any.is_empty() {
@@ -145,15 +191,20 @@ impl Lowering<'_> {
             points.sort_unstable_by_key(|(minor, _)| *minor);
             self.leaf(everywhere)
         };
-        self.points += points.len();
-        // Each node is an instruction or more; many numbers may share few nodes.
-        if self.dag.len() > MAX_INSNS || self.points > 32 * MAX_INSNS {
-            return Err(TooManyNodes(self.dag.len()));
-        }
+        let beyond = self.regions.get(&otherwise).copied().unwrap_or(1);
         let segments = with_points(otherwise, points.into_iter());
+        let node = self.of_minor(&segments)?;
+        if node != otherwise {
+            self.regions.insert(node, segments.len() - 1 + beyond);
+        }
+        Ok(node)
+    }
+
+    fn of_minor(&mut self, segments: &[Segment]) -> Result<NodeId, TooLarge> {
+        self.take(STEPS_PER_SEGMENT * segments.len())?;
         Ok(match self.style.aligned {
-            true => self.aligned_tree(&segments),
-            false => self.tree(Field::Minor, &segments, &[]),
+            true => self.aligned_tree(segments),
+            false => self.tree(Field::Minor, segments, &[]),
         })
     }
 

@@ -1,9 +1,11 @@
 //! From what a program does back to rules: the answers of one or more programs as tables, and
 //! a table as the shortest list of rules that means the same.
 
+mod answers;
 mod rules;
 mod table;
 
+pub use answers::Answers;
 pub use rules::{Decoded, Irregular, decode};
 pub use table::{Column, Step, Table};
 

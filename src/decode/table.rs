@@ -7,8 +7,8 @@ use crate::analyze::{AccessSets, Interval, Region};
 use crate::device::DeviceType;
 use crate::policy::Verdict;
 
-/// Entries that building a table may take.
-const MOST_ENTRIES: usize = 1 << 24;
+/// Entries that building a table, or combining two, may take.
+const MOST_ENTRIES: usize = 1 << 20;
 
 /// From minor `first` on, up to the next step, these access sets are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,16 +35,38 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table of an analysis.
+    /// What the regions of an analysis allow.
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`].
     pub fn of(regions: &[Region]) -> Result<Table, DecodeError> {
+        Table::covering(regions.iter().filter(|region| region.verdict == Verdict::Allow))
+    }
+
+    /// What is in any of the regions, whatever its verdict.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`].
+    pub fn covering<'r>(
+        regions: impl Iterator<Item = &'r Region> + Clone,
+    ) -> Result<Table, DecodeError> {
         let [block, character] = DeviceType::ALL.map(|device_type| {
-            let own = regions.iter().filter(|region| region.device_type == device_type);
+            let own = regions.clone().filter(|region| region.device_type == device_type);
             columns(&own.collect::<Vec<_>>())
         });
         Ok(Table { types: [block?, character?] })
+    }
+
+    /// Every answer is this.
+    pub fn uniform(allowed: AccessSets) -> Table {
+        let minors = || [Step { first: 0, allowed }].into();
+        let column = || vec![Column { majors: Interval::ALL, minors: minors() }];
+        Table { types: [column(), column()] }
+    }
+
+    /// Whether nothing is allowed.
+    pub fn is_empty(&self) -> bool {
+        *self == Table::uniform(AccessSets::NONE)
     }
 
     /// The columns of one device type.
@@ -56,21 +78,67 @@ impl Table {
         }
     }
 
-    /// What is allowed where both tables allow it, as when both programs have to.
-    pub fn and(&self, other: &Table) -> Table {
+    /// What both tables allow, as when both programs have to.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`], here and below.
+    pub fn and(&self, other: &Table) -> Result<Table, DecodeError> {
         self.zip(other, AccessSets::and)
     }
 
-    /// What one table allows and the other does not, of what Linux asks for.
-    pub fn difference(&self, other: &Table) -> Table {
-        self.zip(other, |own, others| own.and(others.complement()).and(AccessSets::ASKED))
+    /// What one table or the other allows.
+    ///
+    /// # Errors
+    /// As for [`Table::and`].
+    pub fn or(&self, other: &Table) -> Result<Table, DecodeError> {
+        self.zip(other, AccessSets::or)
     }
 
-    fn zip(&self, other: &Table, combine: fn(AccessSets, AccessSets) -> AccessSets) -> Table {
-        let types = DeviceType::ALL.map(|device_type| {
-            zip_columns(self.columns(device_type), other.columns(device_type), combine)
-        });
-        Table { types }
+    /// What this table allows and the other does not.
+    ///
+    /// # Errors
+    /// As for [`Table::and`].
+    pub fn without(&self, other: &Table) -> Result<Table, DecodeError> {
+        self.zip(other, |own, others| own.and(others.complement()))
+    }
+
+    /// What this table allows and the other does not, of what Linux asks for.
+    ///
+    /// # Errors
+    /// As for [`Table::and`].
+    pub fn difference(&self, other: &Table) -> Result<Table, DecodeError> {
+        self.difference_within(other, &mut { MOST_ENTRIES })
+    }
+
+    /// [`Table::difference`], as far as there is room for entries to be looked at.
+    ///
+    /// # Errors
+    /// As for [`Table::and`].
+    pub fn difference_within(&self, other: &Table, room: &mut usize) -> Result<Table, DecodeError> {
+        let combine = |own: AccessSets, others: AccessSets| {
+            own.and(others.complement()).and(AccessSets::ASKED)
+        };
+        self.zip_within(other, combine, room)
+    }
+
+    fn zip(
+        &self,
+        other: &Table,
+        combine: fn(AccessSets, AccessSets) -> AccessSets,
+    ) -> Result<Table, DecodeError> {
+        self.zip_within(other, combine, &mut { MOST_ENTRIES })
+    }
+
+    fn zip_within(
+        &self,
+        other: &Table,
+        combine: fn(AccessSets, AccessSets) -> AccessSets,
+        room: &mut usize,
+    ) -> Result<Table, DecodeError> {
+        let mut zip = |device_type| {
+            zip_columns(self.columns(device_type), other.columns(device_type), combine, room)
+        };
+        Ok(Table { types: [zip(DeviceType::Block)?, zip(DeviceType::Char)?] })
     }
 
     /// The parts in which something is allowed, in order.
@@ -115,7 +183,7 @@ fn columns(regions: &[&Region]) -> Result<Vec<Column>, DecodeError> {
     starts.dedup();
     let mut parts: Vec<Vec<(Interval, AccessSets)>> = vec![Vec::new(); starts.len()];
     let mut entries = 0;
-    for region in regions.iter().filter(|region| region.verdict == Verdict::Allow) {
+    for region in regions {
         let from = starts.partition_point(|start| *start < region.major.first);
         let to = starts.partition_point(|start| *start <= region.major.last);
         entries += to - from;
@@ -180,11 +248,15 @@ fn zip_columns(
     ours: &[Column],
     theirs: &[Column],
     combine: fn(AccessSets, AccessSets) -> AccessSets,
-) -> Vec<Column> {
+    room: &mut usize,
+) -> Result<Vec<Column>, DecodeError> {
     let (mut ours, mut theirs) = (ours.iter().peekable(), theirs.iter().peekable());
     let mut columns = Vec::new();
     let mut first = 0;
     while let (Some(a), Some(b)) = (ours.peek(), theirs.peek()) {
+        *room = room
+            .checked_sub(a.minors.len() + b.minors.len())
+            .ok_or(DecodeError::TooLarge { limit: MOST_ENTRIES })?;
         let last = a.majors.last.min(b.majors.last);
         push(&mut columns, Interval { first, last }, zip_steps(&a.minors, &b.minors, combine));
         let (done_a, done_b) = (a.majors.last == last, b.majors.last == last);
@@ -196,7 +268,7 @@ fn zip_columns(
         }
         first = last.saturating_add(1);
     }
-    columns
+    Ok(columns)
 }
 
 fn zip_steps(

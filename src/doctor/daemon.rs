@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
+use crate::files::Last;
 use crate::install::Root;
 
 /// The first of these files that was written after a daemon of this name had started, on the
@@ -18,9 +19,17 @@ pub(super) fn written_since_start<'f>(
     files: &'f [PathBuf],
 ) -> Option<&'f Path> {
     let start = start(root, name)?;
-    let written = |file: &PathBuf| fs::metadata(root.at(file).ok()?).ok()?.modified().ok();
+    let written = |file: &PathBuf| modified(root, file);
     let late = |file: &&PathBuf| written(file).is_some_and(|written| written > start);
     files.iter().find(late).map(PathBuf::as_path)
+}
+
+fn modified(root: &Root, file: &Path) -> Option<SystemTime> {
+    let way = root.follow(file, Last::Follow).ok()?;
+    let stat = way.end()?.stat();
+    let seconds = Duration::from_secs(u64::try_from(stat.st_mtime).ok()?);
+    let part = Duration::from_nanos(u64::try_from(stat.st_mtime_nsec).ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(seconds)?.checked_add(part)
 }
 
 /// When the daemon started, the latest if there are several.

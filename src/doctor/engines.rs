@@ -2,21 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Finding, Group, Level, Scope, chain, daemon};
+use super::{Finding, Group, Level, Scope, chain, daemon, prove};
 use crate::install::{
-    Binary, CONFIG, Engine, Found, InstallError, Root, Search, containerd_handlers,
-    containerd_warnings, exposed, find,
+    Binary, CONFIG, Engine, Found, InstallError, LogFlaw, Root, Search, containerd_handlers,
+    containerd_warnings, exposed, find, log_flaw,
 };
 
 const HERE: Group = Group::Engines;
 
-pub(super) fn findings(Scope { root, engines }: &Scope) -> Vec<Finding> {
+pub(super) fn findings(scope: &Scope) -> Vec<Finding> {
+    let Scope { root, engines, .. } = scope;
     let mut findings = Vec::new();
     let mut registered = Vec::new();
     for &engine in engines {
         // What is not there reads nothing; CDI devices are nobody's own.
         if engine != Engine::Cdi && engine.program(root).is_none() {
-            findings.push(HERE.ok(engine.name(), "not installed"));
+            findings.push(match scope.prove.contains(&engine) {
+                true => prove::not_installed(engine),
+                false => HERE.ok(engine.name(), "not installed"),
+            });
             continue;
         }
         match find(root, engine, Path::new(CONFIG)) {
@@ -29,7 +33,11 @@ pub(super) fn findings(Scope { root, engines }: &Scope) -> Vec<Finding> {
                 if search.found.is_empty() && engine == Engine::Containerd && injected(root) {
                     registered.push(Engine::Nri);
                 }
-                findings.extend(judged(root, engine, &search));
+                let judged = judged(root, engine, &search);
+                findings.extend(match scope.prove.contains(&engine) {
+                    true => prove::proven(scope, &search.found, judged),
+                    false => judged,
+                });
             }
         }
     }
@@ -109,9 +117,8 @@ fn unregistered(root: &Root, engine: Engine, search: &Search) -> Finding {
     let nowhere = format!("not registered in {}", places.join(", "));
     match engine {
         Engine::Cdi => HERE.ok(name, nowhere),
-        Engine::Containerd if injected(root) => {
-            HERE.ok(name, "NRI's hook-injector gives its containers the hook, while it runs")
-        }
+        Engine::Containerd if injected(root) => HERE
+            .registered(name, "NRI's hook-injector gives its containers the hook, while it runs"),
         Engine::Containerd => {
             HERE.degraded(name, nowhere, "devgate install containerd --apply, and restart it")
         }
@@ -123,7 +130,8 @@ fn unregistered(root: &Root, engine: Engine, search: &Search) -> Finding {
 fn injected(root: &Root) -> bool {
     let sound = |search: Search| {
         let mut found = search.found.iter();
-        search.unusable.is_empty() && found.any(|found| registered(root, found).level == Level::Ok)
+        search.unusable.is_empty()
+            && found.any(|found| registered(root, found).level <= Level::Registered)
     };
     Engine::Nri.program(root).is_some()
         && find(root, Engine::Nri, Path::new(CONFIG)).is_ok_and(sound)
@@ -142,7 +150,8 @@ fn registered(root: &Root, found: &Found) -> Finding {
         }
     };
     match (&flaw, &found.flaw) {
-        // podman passes over a hook that is not there, and starts the container all the same.
+        // podman passes over a hook that is not there, and starts the container all the same. So
+        // does CRI-O, unless it read the hook before.
         (Some(flaw), _) if !flaw.is_unsafe_only() => HERE.broken(
             name,
             format!("{place}: {binary}: {flaw}; containers do not start, or start unlimited"),
@@ -154,7 +163,7 @@ fn registered(root: &Root, found: &Found) -> Finding {
             reinstall(found.engine),
         ),
         (Some(flaw), None) => open_to_others(name, &format!("{place}: {binary}: {flaw}")),
-        (None, None) => missing_log(root, found)
+        (None, None) => unusable_log(root, found)
             .or_else(|| {
                 exposed(root, &found.file)
                     .map(|flaw| open_to_others(name, &format!("{place}: {flaw}")))
@@ -162,7 +171,7 @@ fn registered(root: &Root, found: &Found) -> Finding {
             .or_else(|| unread(root, found))
             .unwrap_or_else(|| {
                 let runs = format!("{binary} {}", registration.args.join(" "));
-                HERE.ok(name, format!("{place}{}: {runs}", runtimes(root, found)))
+                HERE.registered(name, format!("{place}{}: {runs}", runtimes(root, found)))
             }),
     }
 }
@@ -181,34 +190,37 @@ fn open_to_others(name: &'static str, what: &str) -> Finding {
     HERE.degraded(name, found, "chown root and chmod go-w it")
 }
 
-/// The hook makes its log, and no directory for it: it would fail.
-fn missing_log(root: &Root, found: &Found) -> Option<Finding> {
+/// A log that the hook does not write: it fails before it does anything.
+fn unusable_log(root: &Root, found: &Found) -> Option<Finding> {
     let log = found.registration.log()?;
-    let dir = log.parent().unwrap_or(Path::new("/"));
-    let is_dir = |path: &Path| root.at(path).is_ok_and(|at| at.is_dir());
-    let (problem, remedy) = if !is_dir(dir) {
-        (format!("there is no directory {}", dir.display()), format!("mkdir {}", dir.display()))
-    } else if is_dir(log) {
-        (format!("{} is a directory", log.display()), reinstall(found.engine) + " --log FILE")
-    } else {
-        return None;
+    let flaw = match log_flaw(root, log) {
+        Ok(flaw) => flaw?,
+        Err(error) => return Some(unknown(found.engine, &error)),
+    };
+    let remedy = match &flaw {
+        LogFlaw::NoDirectory(dir) => format!("mkdir -p {}", dir.display()),
+        LogFlaw::NotAFile | LogFlaw::Exposed(_) => reinstall(found.engine) + " --log FILE",
     };
     let text = format!(
-        "registered in {}: the log can't be written, so no container starts: {problem}",
-        found.file.display()
+        "registered in {}: the log can't be written, so no container starts: {}: {flaw}",
+        found.file.display(),
+        log.display()
     );
     Some(HERE.broken(found.engine.name(), text, remedy))
 }
 
-/// containerd reads its configuration and base specs when it starts; the others look each time.
+/// containerd reads its configuration and base specs when it starts, and CRI-O which hooks
+/// directories there are; podman looks each time.
 fn unread(root: &Root, found: &Found) -> Option<Finding> {
-    let files = [PathBuf::from(CONFIG), found.file.clone()];
-    if found.engine != Engine::Containerd {
-        return None;
-    }
-    let late = daemon::written_since_start(root, "containerd", &files)?;
-    let text = format!("containerd runs since before {} was written", late.display());
-    Some(HERE.degraded(found.engine.name(), text, "systemctl restart containerd"))
+    let files = match found.engine {
+        Engine::Containerd => vec![PathBuf::from(CONFIG), found.file.clone()],
+        Engine::Crio => found.engine.hooks_dirs_said_by(root).unwrap_or_default(),
+        Engine::Podman | Engine::Nri | Engine::Cdi => return None,
+    };
+    let name = found.engine.name();
+    let late = daemon::written_since_start(root, name, &files)?;
+    let text = format!("{name} runs since before {} was written", late.display());
+    Some(HERE.degraded(name, text, format!("systemctl restart {name}")))
 }
 
 fn reinstall(engine: Engine) -> String {
@@ -231,8 +243,8 @@ mod tests {
             fs::write(path, content).unwrap();
         }
         let engines = Engine::ALL.to_vec();
-        let findings = findings(&Scope { root, engines }).into_iter();
-        let odd = findings.filter(|finding| finding.level != Level::Ok);
+        let findings = findings(&Scope::new(root, engines)).into_iter();
+        let odd = findings.filter(|finding| finding.level > Level::Registered);
         odd.map(|finding| (finding.check, finding.level, finding.found)).collect()
     }
 

@@ -8,7 +8,8 @@ use nix::errno::Errno;
 use super::privileges::Rights;
 use super::release::OSRELEASE;
 use super::{AS_ROOT, Finding, Group, Level, chain, line, unreadable};
-use crate::hook::{EnforceError, HookError, prepare};
+use crate::enforce::{EnforceError, prepare};
+use crate::hook::HookError;
 use crate::kernel::{Feature, LoadError, Loaded, Support, is_jited, load};
 use crate::mounts::{self, Mount};
 use crate::policy::{DefaultDevices, Policy};
@@ -26,7 +27,8 @@ struct Wanted {
     check: &'static str,
     /// What the kernel's documentation calls it.
     name: &'static str,
-    since: &'static str,
+    /// Where the release tells.
+    since: Option<&'static str>,
     level_without: Level,
     without: &'static str,
 }
@@ -36,7 +38,7 @@ const WANTED: [Wanted; 4] = [
         feature: Feature::PidfdOpen,
         check: "pidfd-open",
         name: "pidfd_open(2)",
-        since: "Linux 5.3",
+        since: Some("Linux 5.3"),
         level_without: Level::Broken,
         without: "the hook can't pin the container's process, and fails",
     },
@@ -44,7 +46,7 @@ const WANTED: [Wanted; 4] = [
         feature: Feature::Replace,
         check: "replace",
         name: "BPF_F_REPLACE",
-        since: "Linux 5.6",
+        since: Some("Linux 5.6"),
         level_without: Level::Degraded,
         without: "the new program is attached first and the stale ones are detached after it",
     },
@@ -52,7 +54,7 @@ const WANTED: [Wanted; 4] = [
         feature: Feature::ExpectedRevision,
         check: "expected-revision",
         name: "expected_revision",
-        since: "Linux 6.17",
+        since: None,
         level_without: Level::Ok,
         without: "what others attach meanwhile is found by looking once more",
     },
@@ -60,7 +62,7 @@ const WANTED: [Wanted; 4] = [
         feature: Feature::Link,
         check: "bpf-link",
         name: "bpf_link",
-        since: "Linux 5.7",
+        since: Some("Linux 5.7"),
         level_without: Level::Ok,
         without: "devgate needs none",
     },
@@ -146,19 +148,24 @@ impl Wanted {
         let Wanted { name, since, without, .. } = self;
         let found = match support {
             Support::Present => format!("{name} is supported"),
-            Support::Absent => format!("no {name} (there since {since}): {without}"),
+            Support::Absent => match since {
+                Some(since) => format!("no {name} (there since {since}): {without}"),
+                None => format!("no {name}: {without}"),
+            },
             Support::Unknown(errno) => {
                 format!("not known: asked for {name}, the kernel says {errno}")
             }
         };
+        let remedy = match since {
+            Some(since) => format!("boot {since} or later"),
+            None => format!("boot a kernel with {name}"),
+        };
         match (support, self.level_without) {
-            (Support::Present, _) | (Support::Absent, Level::Ok) => HERE.ok(self.check, found),
-            (Support::Absent, Level::Degraded) => {
-                HERE.degraded(self.check, found, format!("boot {since} or later"))
+            (Support::Present, _) | (Support::Absent, Level::Ok | Level::Registered) => {
+                HERE.ok(self.check, found)
             }
-            (Support::Absent, Level::Broken) => {
-                HERE.broken(self.check, found, format!("boot {since} or later"))
-            }
+            (Support::Absent, Level::Degraded) => HERE.degraded(self.check, found, remedy),
+            (Support::Absent, Level::Broken) => HERE.broken(self.check, found, remedy),
             (Support::Unknown(_), _) => HERE.degraded(self.check, found, AS_ROOT),
         }
     }
@@ -240,6 +247,17 @@ mod tests {
         assert_eq!(levels(Support::Present), [Level::Ok; 4]);
         assert_eq!(levels(Support::Absent), [Level::Broken, Level::Degraded, Level::Ok, Level::Ok]);
         assert_eq!(levels(Support::Unknown(Errno::EPERM)), [Level::Degraded; 4]);
+    }
+
+    /// Some stable kernels have it that are older than the release it came with.
+    #[test]
+    fn expected_revision_is_told_without_a_release() {
+        let wanted = WANTED.iter().find(|wanted| wanted.feature == Feature::ExpectedRevision);
+        let found = wanted.unwrap().judge(Support::Absent).found;
+        assert_eq!(
+            found,
+            "no expected_revision: what others attach meanwhile is found by looking once more"
+        );
     }
 
     #[test]

@@ -11,14 +11,19 @@ mod daemon;
 mod engines;
 mod kernel;
 mod privileges;
+mod prove;
 mod release;
 mod security;
 
 use std::fs;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::hook::chain;
 use crate::install::{Engine, Root};
+
+pub use prove::probe;
 
 /// The remedy where this process had no right to try or to read something.
 const AS_ROOT: &str = "run devgate doctor as root, outside of containers";
@@ -28,6 +33,8 @@ const AS_ROOT: &str = "run devgate doctor as root, outside of containers";
 pub enum Level {
     /// As it should be.
     Ok,
+    /// The hook is registered as it should be; that it runs is not seen.
+    Registered,
     /// devgate works with a weaker guarantee, something is a risk, or it can't be told.
     Degraded,
     /// The hook fails.
@@ -35,10 +42,11 @@ pub enum Level {
 }
 
 impl Level {
-    /// The word for it: `ok`, `degraded` or `broken`.
+    /// The word for it: `ok`, `registered`, `degraded` or `broken`.
     pub const fn word(self) -> &'static str {
         match self {
             Level::Ok => "ok",
+            Level::Registered => "registered",
             Level::Degraded => "degraded",
             Level::Broken => "broken",
         }
@@ -95,6 +103,10 @@ impl Group {
         Finding { group: self, check, level: Level::Ok, found: found.into(), remedy: None }
     }
 
+    fn registered(self, check: &'static str, found: impl Into<String>) -> Finding {
+        Finding { level: Level::Registered, ..self.ok(check, found) }
+    }
+
     fn degraded(
         self,
         check: &'static str,
@@ -125,7 +137,7 @@ pub struct Finding {
     pub level: Level,
     /// What is there, in one line if no name in it has another.
     pub found: String,
-    /// What to do about it; always there unless the level is [`Level::Ok`].
+    /// What to do about it; always there from [`Level::Degraded`] on.
     pub remedy: Option<String>,
 }
 
@@ -142,6 +154,22 @@ pub struct Scope {
     pub root: Root,
     /// Those that are looked for.
     pub engines: Vec<Engine>,
+    /// Those through which a container is started, to see whether the hook runs for it.
+    pub prove: Vec<Engine>,
+    /// Set once the operator wants it to end: then what was started is removed.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+impl Scope {
+    /// Looks for these engines, and starts nothing.
+    pub fn new(root: Root, engines: Vec<Engine>) -> Scope {
+        Scope { root, engines, prove: Vec::new(), interrupted: Arc::default() }
+    }
+
+    /// The same, for what must be done to its end.
+    fn uninterrupted(&self) -> Scope {
+        Scope { interrupted: Arc::default(), ..self.clone() }
+    }
 }
 
 /// Examines this machine, as this process sees it, and the engines of a machine.

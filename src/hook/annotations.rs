@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::policy::DefaultDevices;
+use crate::policy::{DefaultDevices, Few};
 
 /// What all of devgate's annotations begin with.
 const PREFIX: &str = "io.devgate.";
@@ -38,7 +38,7 @@ pub enum AnnotationError {
 pub struct Annotated {
     without_default_devices: bool,
     log: Option<String>,
-    unknown: Vec<String>,
+    unknown: Few<String>,
 }
 
 impl Annotated {
@@ -78,8 +78,8 @@ impl Annotated {
     }
 
     /// Annotations that look like devgate's and are none.
-    pub fn warnings(&self) -> impl Iterator<Item = String> {
-        self.unknown.iter().map(|key| format!("annotation {key:?} is unknown, passed over"))
+    pub fn warnings(&self) -> Few<String> {
+        self.unknown.clone().map(|key| format!("annotation {key:?} is unknown, passed over"))
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_is_unknown_is_warned_about() {
         let keys = [("io.devgate.defaultdevices", "none"), ("io.devgate", "x"), ("other", "y")];
-        let warnings: Vec<String> = annotated(&keys).unwrap().warnings().collect();
+        let warnings: Vec<String> = annotated(&keys).unwrap().warnings().lines();
         assert_eq!(warnings, ["annotation \"io.devgate.defaultdevices\" is unknown, passed over"]);
     }
 }

@@ -1,19 +1,18 @@
 //! The hook's own log: engines drop a hook's output, or lose it.
 
+mod open;
+
 use std::fmt::Write as _;
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
-use nix::unistd::geteuid;
 use serde::Serialize;
 use thiserror::Error;
 
 use super::{Enforced, HookError};
+use crate::files::Exposure;
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +35,18 @@ pub enum LogError {
         /// Why.
         source: io::Error,
     },
+    /// Others than root could put another file in its place.
+    #[error(
+        "log {} is not safe to write: {exposure}; only root may be able to change it and the \
+         directories that lead to it, as in /var/lib/devgate",
+        path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Who could.
+        exposure: Exposure,
+    },
     /// A line can't be appended.
     #[error("log {} can't be written", path.display())]
     Write {
@@ -55,35 +66,26 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log to append to it, and makes it (mode 0644 less the umask) if need be.
+    /// Opens the log to append to it. It is made if need be (mode 0644 less the umask), and so is
+    /// its directory (0755). It is a regular file, no link, and the directories that lead to it
+    /// are root's or the caller's and nobody else's to write to.
     ///
     /// # Errors
-    /// [`LogError::Open`].
+    /// [`LogError::Open`] and [`LogError::Exposed`].
     pub fn open(path: &Path, format: LogFormat) -> Result<Log, LogError> {
-        let path = path.to_owned();
-        // A FIFO without a reader is an error, and nothing to wait for.
-        let flags = OFlag::O_NONBLOCK.bits();
-        let mut options = File::options();
-        // crun runs hooks with no umask, and the log is not for everybody to write.
-        options.append(true).create(true).mode(0o644).custom_flags(flags);
-        match options.open(&path) {
-            Ok(file) => Ok(Log { file, path, format }),
-            Err(source) => Err(LogError::Open { path, source }),
-        }
+        let file = open::shared(path)?;
+        Ok(Log { file, path: path.to_owned(), format })
     }
 
     /// Opens the log `name` right in `dir`, whoever chose the name: a file with other names, too,
     /// or a link, is none. The directory (0700) and the log (0600) are made if need be, for their
-    /// owner alone; the directory has to be the caller's, and nobody else's to write to.
+    /// owner alone.
     ///
     /// # Errors
-    /// [`LogError::Open`].
+    /// [`LogError::Open`] and [`LogError::Exposed`].
     pub fn open_in(dir: &Path, name: &str, format: LogFormat) -> Result<Log, LogError> {
-        let path = dir.join(name);
-        match open_private(dir).and_then(|dir| open_right_in(&dir, name)) {
-            Ok(file) => Ok(Log { file, path, format }),
-            Err(source) => Err(LogError::Open { path, source }),
-        }
+        let file = open::private(dir, name)?;
+        Ok(Log { file, path: dir.join(name), format })
     }
 
     /// Appends the record as one line, in one write.
@@ -98,35 +100,6 @@ impl Log {
         self.file
             .write_all(line.as_bytes())
             .map_err(|source| LogError::Write { path: self.path.clone(), source })
-    }
-}
-
-/// A directory of the caller's own.
-fn open_private(path: &Path) -> io::Result<File> {
-    if let Some(above) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o755).create(above)?;
-    }
-    match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
-    let dir = File::options().read(true).custom_flags(flags.bits()).open(path)?;
-    let found = dir.metadata()?;
-    match found.uid() == geteuid().as_raw() && found.mode() & 0o022 == 0 {
-        true => Ok(dir),
-        false => Err(io::Error::other("others may write to its directory")),
-    }
-}
-
-fn open_right_in(dir: &File, name: &str) -> io::Result<File> {
-    let how = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_CLOEXEC;
-    let flags = how | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = File::from(openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
-    let found = file.metadata()?;
-    match found.is_file() && found.nlink() == 1 {
-        true => Ok(file),
-        false => Err(io::Error::other("not a regular file of this one name")),
     }
 }
 
@@ -185,6 +158,7 @@ impl Record {
                     reason: format!("{reason}"),
                 };
                 record.left = outcome.left.iter().map(left).collect();
+                record.warnings.extend(outcome.warnings());
             }
             Ok(Enforced::Skipped { cause }) => {
                 record.result = "skipped";
@@ -263,6 +237,8 @@ mod tests {
             id: ProgId::new(61),
             detached: vec![ProgId::new(41), ProgId::new(53)],
             left: vec![(ProgId::new(7), LeftReason::Link)],
+            overridden: None,
+            unlocked: None,
         };
         let cgroup = PathBuf::from("/sys/fs/cgroup/a b");
         let enforced = Ok(Enforced::Attached { cgroup, outcome, insns: 22 });

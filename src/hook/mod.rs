@@ -13,15 +13,11 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::cgroup::{Cgroup, CgroupError, Refusal};
-use crate::compile::{CompileError, compile};
-use crate::kernel::{
-    AttachError, AttachFlags, DirectAttach, LoadError, Outcome, ProgId, QueryError, Stale, load,
-    query,
-};
+use crate::cgroup::{Cgroup, CgroupError, Process};
+use crate::enforce::{EnforceError, PrepareError, enforce_if, prepare};
+use crate::kernel::{DirectAttach, Outcome};
 use crate::oci::{OciError, State};
 use crate::policy::Policy;
-use crate::verify::{Verified, VerifyError, verify};
 
 /// What to do in a user namespace, where the kernel loads no device programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,62 +32,10 @@ pub enum Rootless {
 /// A hook's options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Which programs give way.
-    pub stale: Stale,
+    /// How the program is attached.
+    pub attach: DirectAttach,
     /// What to do in a user namespace.
     pub rootless: Rootless,
-}
-
-/// A policy and the program that is proven to be it.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    /// The rules, defaults merged in.
-    pub policy: Policy,
-    /// The program.
-    pub verified: Verified,
-}
-
-/// Why a policy has no proven program.
-#[derive(Debug, Error)]
-pub enum PrepareError {
-    /// It has no program.
-    #[error(transparent)]
-    Compile(#[from] CompileError),
-    /// Its program is not proven: a mistake in devgate.
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-}
-
-/// Why a cgroup's devices are not as the policy says.
-#[derive(Debug, Error)]
-pub enum EnforceError {
-    /// The cgroup is none to touch.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The program can't be loaded.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The program can't be attached.
-    #[error("cgroup {}", cgroup.display())]
-    Attach {
-        /// The cgroup.
-        cgroup: PathBuf,
-        /// Why.
-        source: AttachError,
-    },
-    /// A program above the cgroup lets none below it be.
-    #[error(
-        "cgroup {}: program {id} on {} is exclusive and lets no cgroup below it have one",
-        cgroup.display(), ancestor.display()
-    )]
-    ExclusiveAncestor {
-        /// The cgroup.
-        cgroup: PathBuf,
-        /// The cgroup above it.
-        ancestor: PathBuf,
-        /// The program there.
-        id: ProgId,
-    },
 }
 
 /// Why a container is not to start.
@@ -136,65 +80,20 @@ pub enum Enforced {
     },
 }
 
-/// The policy of a config's rules, with its proven program.
-///
-/// # Errors
-/// The policy is too large for the kernel.
-pub fn prepare(policy: Policy) -> Result<Prepared, PrepareError> {
-    let verified = verify(compile(&policy)?, &policy)?;
-    Ok(Prepared { policy, verified })
-}
-
-/// Makes the cgroup's own device program `verified`, in place of the stale ones.
-///
-/// # Errors
-/// What was attached before is attached still.
-pub fn enforce(
-    cgroup: &Cgroup,
-    verified: &Verified,
-    stale: Stale,
-) -> Result<Outcome, EnforceError> {
-    use std::os::fd::AsFd;
-    cgroup.guard()?;
-    let program = load(verified)?;
-    DirectAttach { stale }
-        .attach(cgroup.as_fd(), &program)
-        .map_err(|source| explain(cgroup, source))
-}
-
-/// An ancestor's exclusive program is why the kernel says EPERM to one who has the right.
-fn explain(cgroup: &Cgroup, source: AttachError) -> EnforceError {
-    if let AttachError::Permission(_) = source
-        && let Some((ancestor, id)) = exclusive_ancestor(cgroup)
-    {
-        return EnforceError::ExclusiveAncestor { cgroup: cgroup.path().to_owned(), ancestor, id };
-    }
-    EnforceError::Attach { cgroup: cgroup.path().to_owned(), source }
-}
-
-fn exclusive_ancestor(cgroup: &Cgroup) -> Option<(PathBuf, ProgId)> {
-    use std::os::fd::AsFd;
-    let mut next = cgroup.parent().ok()?;
-    while let Some(ancestor) = next {
-        let attached = query(ancestor.as_fd()).ok()?;
-        if let (AttachFlags::EXCLUSIVE, Some(id)) = (attached.flags, attached.ids.first()) {
-            return Some((ancestor.path().to_owned(), *id));
-        }
-        next = ancestor.parent().ok()?;
-    }
-    None
-}
-
 /// The hook: enforces the policy on the cgroup of the container's process.
 ///
 /// # Errors
-/// The container must not start; what was attached before is attached still.
+/// The container must not start; what was attached before is attached still, or the error tells
+/// what differs.
 pub fn run(state: &State, policy: Policy, options: Options) -> Result<Enforced, HookError> {
     let pid = state.pid()?;
     let prepared = prepare(policy)?;
-    let cgroup = Cgroup::of_process(pid)?;
+    let process = Process::pin(pid).map_err(CgroupError::from)?;
+    let cgroup = Cgroup::of(&process)?;
     let insns = prepared.verified.program().insns().len();
-    match enforce(&cgroup, &prepared.verified, options.stale) {
+    // It can be moved while the program is attached.
+    let stays = || Ok(cgroup.has(&process)?);
+    match enforce_if(&cgroup, &prepared.verified, options.attach, stays) {
         Ok(outcome) => Ok(Enforced::Attached { cgroup: cgroup.path().to_owned(), outcome, insns }),
         Err(cause)
             if options.rootless == Rootless::Warn
@@ -205,20 +104,5 @@ pub fn run(state: &State, policy: Policy, options: Options) -> Result<Enforced, 
             Ok(Enforced::Skipped { cause })
         }
         Err(error) => Err(error.into()),
-    }
-}
-
-impl EnforceError {
-    /// Whether the kernel said that there is no right to.
-    fn is_permission(&self) -> bool {
-        use nix::errno::Errno;
-        match self {
-            EnforceError::Load(LoadError::Permission(_)) => true,
-            EnforceError::Attach { source, .. } => matches!(
-                source,
-                AttachError::Permission(_) | AttachError::Query(QueryError::Query(Errno::EPERM))
-            ),
-            _ => false,
-        }
     }
 }

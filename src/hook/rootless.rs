@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use super::EnforceError;
+use crate::enforce::EnforceError;
 
 /// The map of the initial user namespace: every id stands for itself (user_namespaces(7)).
 const EVERY_ID: [&str; 3] = ["0", "0", "4294967295"];

@@ -1,50 +1,45 @@
-//! What several programs come to: all of them have to allow a request.
+//! What several programs come to.
 
-use super::{Attachment, Inspection, Opaque};
-use crate::analyze::{AccessSets, Interval, Region};
-use crate::decode::{DecodeError, Decoded, Table, decode};
-use crate::device::DeviceType;
-use crate::kernel::ProgId;
-use crate::policy::Verdict;
+use super::Inspection;
+use crate::analyze::Region;
+use crate::decode::{Answers, DecodeError, Decoded, Table, decode};
+use crate::kernel::{ProgId, RetvalReason};
 
 /// What is allowed in a cgroup.
 #[derive(Clone, Debug)]
 pub struct Effective {
-    /// What every program that could be decoded allows.
-    pub table: Table,
-    /// The same as rules.
+    /// What is allowed for sure, and what may be.
+    pub answers: Result<Answers, DecodeError>,
+    /// What may be allowed, as rules.
     pub decoded: Result<Decoded, DecodeError>,
-    /// Programs that run too and could not be decoded: less may be allowed, not more.
+    /// What may be allowed or denied: none if the rules are exact.
+    pub uncertain: Result<Vec<Region>, DecodeError>,
+    /// Programs that run and could not be decoded.
     pub unknown: Vec<ProgId>,
+    /// Programs that run and may set the return value of the whole run: each may allow what those
+    /// before it deny, and deny what they allow.
+    pub retval: Vec<(ProgId, RetvalReason)>,
 }
 
-/// The conjunction of the programs that run for the cgroup.
-///
-/// # Errors
-/// [`DecodeError`] if there is no such table.
-pub fn effective(inspection: &Inspection) -> Result<Effective, DecodeError> {
-    let mut table = everything()?;
-    let mut unknown = inspection.unseen.clone();
-    for (_, Attachment { program, meaning, .. }) in inspection.running() {
-        match &meaning.table {
-            Ok(own) => table = table.and(own),
-            Err(_) => unknown.push(program.id),
+/// What the programs that run for the cgroup come to, in the kernel's order.
+pub fn effective(inspection: &Inspection) -> Effective {
+    let mut answers = Ok(Answers::everything());
+    let (mut unknown, mut retval) = (Vec::new(), Vec::new());
+    for (_, attachment) in inspection.running() {
+        let (id, meaning) = (attachment.program.id, &attachment.meaning);
+        answers = answers.and_then(|so_far: Answers| so_far.then(&meaning.all_answers()));
+        if !meaning.answers.as_ref().is_ok_and(Answers::is_exact) && !unknown.contains(&id) {
+            unknown.push(id);
+        }
+        if let Some(reason) = &meaning.retval
+            && !retval.iter().any(|(known, _)| *known == id)
+        {
+            retval.push((id, reason.clone()));
         }
     }
-    let decoded = decode(&table);
-    Ok(Effective { table, decoded, unknown })
-}
-
-/// Without a program everything is allowed.
-fn everything() -> Result<Table, DecodeError> {
-    let all = DeviceType::ALL.map(|device_type| Region {
-        device_type,
-        accesses: AccessSets::matching(|_| true),
-        major: Interval::ALL,
-        minor: Interval::ALL,
-        verdict: Verdict::Allow,
-    });
-    Table::of(&all)
+    let decoded = answers.clone().and_then(|answers| decode(&answers.possible));
+    let uncertain = answers.clone().and_then(|answers| Ok(answers.uncertain()?.allowed()));
+    Effective { answers, decoded, uncertain, unknown, retval }
 }
 
 /// What one program allows and another does not.
@@ -58,20 +53,30 @@ pub struct Difference {
     pub regions: Vec<Region>,
 }
 
-/// Every difference between two programs that run for the cgroup.
-pub fn differences(inspection: &Inspection) -> Vec<Difference> {
-    let tables: Vec<Result<&Table, &Opaque>> =
-        inspection.running().map(|(_, attachment)| attachment.meaning.table.as_ref()).collect();
+/// Entries of tables that are compared in all.
+const MOST_COMPARED: usize = 1 << 20;
+
+/// Every difference between two programs that run for the cgroup and could be decoded.
+///
+/// # Errors
+/// [`DecodeError::TooLarge`] if there is too much to compare.
+pub fn differences(inspection: &Inspection) -> Result<Vec<Difference>, DecodeError> {
+    let tables: Vec<Option<&Table>> = inspection
+        .running()
+        .map(|(_, attachment)| attachment.meaning.answers.as_ref().ok())
+        .map(|answers| answers.filter(|answers| answers.is_exact()).map(|it| &it.possible))
+        .collect();
     let mut differences = Vec::new();
+    let mut room = MOST_COMPARED;
     for (allows, own) in tables.iter().enumerate() {
         for (denies, other) in tables.iter().enumerate() {
-            if let (Ok(own), Ok(other), true) = (own, other, allows != denies) {
-                let regions = own.difference(other).allowed();
+            if let (Some(own), Some(other), true) = (own, other, allows != denies) {
+                let regions = own.difference_within(other, &mut room)?.allowed();
                 if !regions.is_empty() {
                     differences.push(Difference { allows, denies, regions });
                 }
             }
         }
     }
-    differences
+    Ok(differences)
 }

@@ -62,8 +62,8 @@ fn prologue(program: &Program) -> bool {
     wanted.iter().enumerate().all(|(index, (register, step))| {
         let found = decode(program.insns(), index).map(|decoded| decoded.op);
         match (found, step) {
-            (Ok(Op::Load { dst, field, .. }), Step::Load(wanted)) => {
-                dst.number() == *register && field == *wanted
+            (Ok(Op::Load { dst, off, size, .. }), Step::Load(wanted)) => {
+                dst.number() == *register && CtxField::at(off, size) == Some(*wanted)
             }
             (Ok(Op::Alu { op, dst, src: Source::Imm(imm), .. }), Step::Alu(wanted, value)) => {
                 dst.number() == *register && op == *wanted && imm == *value

@@ -6,13 +6,14 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::find::{FindError, container_id, directories};
-use super::{InspectError, Meaning};
+use super::{InspectError, Opaque};
+use crate::analyze::{Budget, explore};
 use crate::bpf;
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::compile::compile;
-use crate::decode::{Decoded, Table};
-use crate::kernel::{ProgId, Program, ProgramError, QueryError, query};
+use crate::container::{FindError, container_id, directories};
+use crate::decode::{Answers, Decoded, Table};
+use crate::kernel::{ProgId, Program, ProgramError, QueryError, Symbols, query};
 use crate::policy::{DefaultDevices, Policy, Rule, Verdict};
 
 /// The kernel takes 64 programs on one cgroup (`BPF_CGROUP_MAX_PROGS`); this is near.
@@ -57,6 +58,8 @@ pub enum Mark {
     AllowsNothing,
     /// What it does, a cgroup above does already.
     SameAsAbove,
+    /// A program that may set the return value: it may allow what others deny.
+    SetsRetval,
 }
 
 impl fmt::Display for Mark {
@@ -66,6 +69,7 @@ impl fmt::Display for Mark {
             Mark::NearLimit => "near the limit of 64",
             Mark::AllowsNothing => "allows nothing",
             Mark::SameAsAbove => "same as above",
+            Mark::SetsRetval => "may set the return value",
         })
     }
 }
@@ -104,36 +108,55 @@ pub enum ListError {
 /// # Errors
 /// A directory or what is attached to it can't be listed. What goes meanwhile is left out.
 pub fn list(root: &Path) -> Result<Vec<Listed>, ListError> {
-    let mut lister = Lister { known: HashMap::new(), default: default_table(), listed: Vec::new() };
+    let mut lister = Lister {
+        known: HashMap::new(),
+        symbols: Symbols::default(),
+        default: default_table(),
+        listed: Vec::new(),
+    };
     lister.walk(root, &mut Vec::new())?;
     Ok(lister.listed)
 }
 
 fn default_table() -> Option<Table> {
     let program = compile(&Policy::new(Vec::new(), DefaultDevices::Base)).ok()?;
-    Meaning::of(program).table.ok()
+    let analysis = explore(&program, &bpf::ByNumber, Budget::REPORT).ok()?;
+    Table::of(&analysis.regions).ok()
+}
+
+/// What a program does, without its instructions: there may be many programs.
+struct Known {
+    answers: Result<Answers, Opaque>,
+    may_set_retval: bool,
+}
+
+impl Known {
+    fn exact(&self) -> Option<&Table> {
+        let answers = self.answers.as_ref().ok()?;
+        (answers.is_exact() && !self.may_set_retval).then_some(&answers.possible)
+    }
 }
 
 struct Lister {
     /// What programs do, by tag and length: most containers have the same.
-    known: HashMap<([u8; 8], usize), Rc<Meaning>>,
+    known: HashMap<([u8; 8], usize), Rc<Known>>,
+    symbols: Symbols,
     default: Option<Table>,
     listed: Vec<Listed>,
 }
 
 impl Lister {
     /// `above` has the meanings of the cgroups above that have programs.
-    fn walk(&mut self, dir: &Path, above: &mut Vec<Vec<Rc<Meaning>>>) -> Result<(), ListError> {
+    fn walk(&mut self, dir: &Path, above: &mut Vec<Vec<Rc<Known>>>) -> Result<(), ListError> {
         let programs = programs(dir)?;
-        let meanings: Vec<Rc<Meaning>> =
+        let meanings: Vec<Rc<Known>> =
             programs.iter().map(|program| self.meaning(program)).collect();
         let has_programs = !programs.is_empty();
         if has_programs {
-            let name = dir.file_name().unwrap_or_default().to_string_lossy();
             self.listed.push(Listed {
                 cgroup: dir.to_owned(),
                 depth: above.len(),
-                container: container_id(&name).map(str::to_owned),
+                container: container_id(dir).map(str::to_owned),
                 summary: self.summary(&meanings),
                 marks: marks(&meanings, above),
                 programs,
@@ -149,27 +172,32 @@ impl Lister {
         Ok(())
     }
 
-    fn meaning(&mut self, program: &Program) -> Rc<Meaning> {
+    fn meaning(&mut self, program: &Program) -> Rc<Known> {
         let key = (program.tag, program.insn_count);
         if let Some(known) = self.known.get(&key) {
             return Rc::clone(known);
         }
-        let meaning = match program.insns() {
-            Ok(insns) => Meaning::of(bpf::Program::new(insns)),
-            Err(error) => return Rc::new(Meaning::unread(&error)),
+        let known = match program.insns() {
+            Ok(insns) => {
+                let program = bpf::Program::new(insns);
+                let may_set_retval = bpf::retval_call(&program, &self.symbols).is_some();
+                let analysis = explore(&program, &self.symbols, Budget::REPORT);
+                let answers = analysis.map_err(Opaque::from);
+                let answers = answers.and_then(|analysis| Ok(Answers::of(&analysis)?));
+                Known { answers, may_set_retval }
+            }
+            Err(error) => {
+                let answers = Err(Opaque::Unread(error.to_string()));
+                return Rc::new(Known { answers, may_set_retval: true });
+            }
         };
-        let meaning = Rc::new(meaning);
-        self.known.insert(key, Rc::clone(&meaning));
-        meaning
+        let known = Rc::new(known);
+        self.known.insert(key, Rc::clone(&known));
+        known
     }
 
-    fn summary(&self, meanings: &[Rc<Meaning>]) -> Summary {
-        let tables: Option<Vec<&Table>> =
-            meanings.iter().map(|meaning| meaning.table.as_ref().ok()).collect();
-        let Some((first, rest)) = tables.as_deref().and_then(<[_]>::split_first) else {
-            return Summary::Opaque;
-        };
-        let together = rest.iter().fold((*first).clone(), |table, other| table.and(other));
+    fn summary(&self, programs: &[Rc<Known>]) -> Summary {
+        let Some(together) = together(programs) else { return Summary::Opaque };
         if self.default.as_ref() == Some(&together) {
             return Summary::Default;
         }
@@ -181,6 +209,18 @@ impl Lister {
     }
 }
 
+/// What a cgroup's programs come to, in their order, if that can be told.
+fn together(programs: &[Rc<Known>]) -> Option<Table> {
+    let mut answers = Answers::everything();
+    for known in programs {
+        answers = match &known.answers {
+            Ok(own) => answers.then(own).ok()?,
+            Err(_) => answers.then(&Answers::opaque(known.may_set_retval)).ok()?,
+        };
+    }
+    answers.is_exact().then_some(answers.possible)
+}
+
 fn of_rules(rules: &[Rule]) -> Summary {
     match rules {
         [] => Summary::DenyAll,
@@ -189,7 +229,7 @@ fn of_rules(rules: &[Rule]) -> Summary {
     }
 }
 
-fn marks(meanings: &[Rc<Meaning>], above: &[Vec<Rc<Meaning>>]) -> Vec<Mark> {
+fn marks(meanings: &[Rc<Known>], above: &[Vec<Rc<Known>>]) -> Vec<Mark> {
     let mut marks = Vec::new();
     if meanings.len() > 1 {
         marks.push(Mark::Several);
@@ -197,13 +237,16 @@ fn marks(meanings: &[Rc<Meaning>], above: &[Vec<Rc<Meaning>>]) -> Vec<Mark> {
     if meanings.len() >= NEAR_LIMIT {
         marks.push(Mark::NearLimit);
     }
-    let tables = || meanings.iter().filter_map(|meaning| meaning.table.as_ref().ok());
-    if tables().any(|table| table.allowed().is_empty()) {
+    let tables = || meanings.iter().filter_map(|meaning| meaning.exact());
+    if tables().any(Table::is_empty) {
         marks.push(Mark::AllowsNothing);
     }
-    let mut of_above = above.iter().flatten().filter_map(|meaning| meaning.table.as_ref().ok());
+    let mut of_above = above.iter().flatten().filter_map(|meaning| meaning.exact());
     if of_above.any(|other| tables().any(|table| table == other)) {
         marks.push(Mark::SameAsAbove);
+    }
+    if meanings.iter().any(|meaning| meaning.may_set_retval) {
+        marks.push(Mark::SetsRetval);
     }
     marks
 }

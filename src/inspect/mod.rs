@@ -2,31 +2,31 @@
 //! above it, decoded, and what they come to together.
 
 mod effective;
-mod find;
 mod generator;
 mod list;
+mod meaning;
 mod verdict;
 
 pub use effective::{Difference, Effective, differences, effective};
-pub use find::{FindError, container_id, find_container, pid_in};
 pub use generator::Generator;
 pub use list::{ListError, Listed, Mark, Summary, list};
+pub use meaning::{Meaning, Opaque};
 pub use verdict::{Answer, Judged, judge};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use thiserror::Error;
 
-use crate::analyze::{AnalyzeError, analyze};
+use crate::analyze::Budget;
 use crate::bpf;
 use crate::cgroup::{Cgroup, CgroupError};
-use crate::decode::{DecodeError, Decoded, Table, decode};
 use crate::kernel::{
-    AttachFlags, Link, ProgId, Program, ProgramError, QueryError, link_pins, links, query,
-    query_effective,
+    AttachFlags, Attached, Link, ProgId, Program, ProgramError, QueryError, Symbols, link_pins,
+    links, query, query_effective,
 };
 
 /// Why a cgroup can't be inspected.
@@ -59,46 +59,6 @@ pub enum InspectError {
 /// Looks at one cgroup while its programs keep going.
 const LOOKS: usize = 32;
 
-/// Why a program is not decoded.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Opaque {
-    /// Its instructions can't be had.
-    #[error("its instructions can't be read: {0}")]
-    Unread(String),
-    /// It can't be analyzed.
-    #[error(transparent)]
-    Analyze(#[from] AnalyzeError),
-    /// Its answers are no list of rules.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-}
-
-/// What a program does, as far as it can be told.
-#[derive(Clone, Debug)]
-pub struct Meaning {
-    /// Its instructions, if they can be read.
-    pub program: Option<bpf::Program>,
-    /// Its answers.
-    pub table: Result<Table, Opaque>,
-    /// Its answers as rules.
-    pub decoded: Result<Decoded, Opaque>,
-}
-
-impl Meaning {
-    /// Of a program with these instructions.
-    pub fn of(program: bpf::Program) -> Meaning {
-        let regions = analyze(&program).map_err(Opaque::from);
-        let table = regions.and_then(|regions| Ok(Table::of(&regions)?));
-        let decoded = table.clone().and_then(|table| Ok(decode(&table)?));
-        Meaning { program: Some(program), table, decoded }
-    }
-
-    fn unread(error: &ProgramError) -> Meaning {
-        let opaque = Opaque::Unread(error.to_string());
-        Meaning { program: None, table: Err(opaque.clone()), decoded: Err(opaque) }
-    }
-}
-
 /// A bpf_link that holds a program on its cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -122,7 +82,7 @@ pub struct Attachment {
     /// does not.
     pub runs: bool,
     /// What it does.
-    pub meaning: Meaning,
+    pub meaning: Rc<Meaning>,
 }
 
 /// A cgroup with its own programs.
@@ -144,15 +104,30 @@ pub struct Inspection {
     /// The cgroup itself first, the outermost that is seen last.
     pub levels: Vec<Level>,
     /// Programs that run for it and are attached to no cgroup that is seen.
-    pub unseen: Vec<ProgId>,
+    pub unseen: Vec<Attachment>,
+    /// The kernel's symbols, by which helpers have names.
+    pub symbols: Rc<Symbols>,
+    /// Every program that runs, in the order in which they do.
+    order: Vec<Place>,
+}
+
+/// Where a program of an [`Inspection`] is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Level { level: usize, attachment: usize },
+    Unseen(usize),
 }
 
 impl Inspection {
-    /// Every program that runs for the cgroup, with the cgroup that it is attached to.
-    pub fn running(&self) -> impl Iterator<Item = (&Path, &Attachment)> {
-        self.levels.iter().flat_map(|level| {
-            let running = level.attachments.iter().filter(|attachment| attachment.runs);
-            running.map(|attachment| (level.cgroup.as_path(), attachment))
+    /// Every program that runs for the cgroup, in the order in which they do, with the cgroup that
+    /// it is attached to if that is seen. A program that is attached to two cgroups runs twice.
+    pub fn running(&self) -> impl Iterator<Item = (Option<&Path>, &Attachment)> {
+        self.order.iter().filter_map(|place| match *place {
+            Place::Level { level, attachment } => {
+                let level = self.levels.get(level)?;
+                Some((Some(level.cgroup.as_path()), level.attachments.get(attachment)?))
+            }
+            Place::Unseen(index) => Some((None, self.unseen.get(index)?)),
         })
     }
 }
@@ -191,59 +166,115 @@ impl Links {
 /// # Errors
 /// Something can't be listed or described. A program that can't be decoded is no error.
 pub fn inspect(cgroup: Cgroup, links: &Links) -> Result<Inspection, InspectError> {
-    let failed =
-        |cgroup: &Cgroup, source| InspectError::Query { cgroup: cgroup.path().to_owned(), source };
-    let mut unseen = query_effective(cgroup.as_fd()).map_err(|error| failed(&cgroup, error))?;
-    let mut levels = Vec::new();
-    let mut next = Some(cgroup);
-    while let Some(cgroup) = next {
-        levels.push(level(&cgroup, &mut unseen, links)?);
-        next = cgroup.parent()?;
+    let mut cgroups = vec![cgroup];
+    while let Some(next) = cgroups.last().map(Cgroup::parent).transpose()?.flatten() {
+        cgroups.push(next);
     }
-    Ok(Inspection { levels, unseen })
+    let mut reader = Reader { links, symbols: Rc::default(), known: HashMap::new() };
+    // While programs are replaced, a look is of no moment.
+    for _ in 0..LOOKS {
+        match reader.look(&cgroups) {
+            Err(InspectError::Program(ProgramError::Open { errno: Errno::ENOENT, .. })) => {}
+            Ok(None) => {}
+            Ok(Some(inspection)) => return Ok(inspection),
+            Err(error) => return Err(error),
+        }
+    }
+    let cgroup = cgroups.first().map(|cgroup| cgroup.path().to_owned()).unwrap_or_default();
+    Err(InspectError::Restless { cgroup, looks: LOOKS })
 }
 
 fn failed(cgroup: &Cgroup, source: QueryError) -> InspectError {
     InspectError::Query { cgroup: cgroup.path().to_owned(), source }
 }
 
-/// One cgroup's programs; those that run are taken out of `running`. If one goes between being
-/// listed and being looked at, another has taken its place: the cgroup is looked at again.
-fn level(cgroup: &Cgroup, running: &mut Vec<ProgId>, links: &Links) -> Result<Level, InspectError> {
-    for _ in 0..LOOKS {
-        let attached = query(cgroup.as_fd()).map_err(|source| failed(cgroup, source))?;
-        let look = |id: &ProgId| attachment(*id, cgroup, running.contains(id), links);
-        let attachments = match attached.ids.iter().map(look).collect() {
-            Err(InspectError::Program(ProgramError::Open { errno: Errno::ENOENT, .. })) => {
-                *running =
-                    query_effective(cgroup.as_fd()).map_err(|source| failed(cgroup, source))?;
-                continue;
-            }
-            attachments => attachments?,
-        };
-        running.retain(|id| !attached.ids.contains(id));
-        return Ok(Level {
-            cgroup: cgroup.path().to_owned(),
-            flags: (!attached.ids.is_empty()).then_some(attached.flags),
-            revision: attached.revision,
-            attachments,
-        });
-    }
-    Err(InspectError::Restless { cgroup: cgroup.path().to_owned(), looks: LOOKS })
+struct Reader<'l> {
+    links: &'l Links,
+    symbols: Rc<Symbols>,
+    /// What programs do, by their ids: each is analyzed once.
+    known: HashMap<ProgId, (Program, Rc<Meaning>)>,
 }
 
-fn attachment(
-    id: ProgId,
-    cgroup: &Cgroup,
-    runs: bool,
-    links: &Links,
-) -> Result<Attachment, InspectError> {
-    let program = Program::by_id(id)?;
-    let meaning = match program.insns() {
-        Ok(insns) => Meaning::of(bpf::Program::new(insns)),
-        Err(error) => Meaning::unread(&error),
-    };
-    let generator = Generator::of(&program.name, meaning.program.as_ref());
-    let held = links.holding(id, cgroup.id()?);
-    Ok(Attachment { program, generator, held, runs, meaning })
+impl Reader<'_> {
+    /// One look; `None` if what runs was changed meanwhile.
+    fn look(&mut self, cgroups: &[Cgroup]) -> Result<Option<Inspection>, InspectError> {
+        let Some(own) = cgroups.first() else { return Ok(None) };
+        let running = || query_effective(own.as_fd()).map_err(|source| failed(own, source));
+        let before = running()?;
+        let attached = |cgroup: &Cgroup| query(cgroup.as_fd()).map_err(|e| failed(cgroup, e));
+        let attached: Vec<Attached> = cgroups.iter().map(attached).collect::<Result<_, _>>()?;
+        if running()? != before {
+            return Ok(None);
+        }
+        let mut runs: Vec<Vec<bool>> =
+            attached.iter().map(|attached| vec![false; attached.ids.len()]).collect();
+        let (mut order, mut unseen) = (Vec::with_capacity(before.len()), Vec::new());
+        for id in before {
+            order.push(match place(id, &attached, &runs) {
+                Some((level, attachment)) => {
+                    runs[level][attachment] = true;
+                    Place::Level { level, attachment }
+                }
+                None => {
+                    unseen.push(self.attachment(id, None, true)?);
+                    Place::Unseen(unseen.len() - 1)
+                }
+            });
+        }
+        let mut levels = Vec::with_capacity(cgroups.len());
+        for ((cgroup, attached), runs) in cgroups.iter().zip(attached).zip(runs) {
+            let each = attached.ids.iter().zip(runs);
+            let attachments = each.map(|(id, runs)| self.attachment(*id, Some(cgroup), runs));
+            levels.push(Level {
+                cgroup: cgroup.path().to_owned(),
+                attachments: attachments.collect::<Result<_, _>>()?,
+                flags: (!attached.ids.is_empty()).then_some(attached.flags),
+                revision: attached.revision,
+            });
+        }
+        Ok(Some(Inspection { levels, unseen, symbols: Rc::clone(&self.symbols), order }))
+    }
+
+    fn attachment(
+        &mut self,
+        id: ProgId,
+        cgroup: Option<&Cgroup>,
+        runs: bool,
+    ) -> Result<Attachment, InspectError> {
+        if !self.known.contains_key(&id) {
+            let program = Program::by_id(id)?;
+            let meaning = match program.insns() {
+                Ok(insns) => Meaning::of(bpf::Program::new(insns), &*self.symbols, Budget::REPORT),
+                Err(error @ ProgramError::Open { errno: Errno::ENOENT, .. }) => {
+                    return Err(error.into());
+                }
+                Err(error) => Meaning::unread(&error),
+            };
+            self.known.insert(id, (program, Rc::new(meaning)));
+        }
+        let (program, meaning) = &self.known[&id];
+        let (program, meaning) = (program.clone(), Rc::clone(meaning));
+        let generator = Generator::of(&program.name, meaning.program.as_ref());
+        let held = match cgroup {
+            Some(cgroup) => self.links.holding(id, cgroup.id()?),
+            None => None,
+        };
+        Ok(Attachment { program, generator, held, runs, meaning })
+    }
+}
+
+/// The first place of the program that runs and was not counted yet. Of a cgroup that has
+/// programs, those run which all have BPF_F_ALLOW_MULTI, or none below has any
+/// (`compute_effective_progs`).
+fn place(id: ProgId, attached: &[Attached], counted: &[Vec<bool>]) -> Option<(usize, usize)> {
+    let first = attached.iter().position(|attached| !attached.ids.is_empty());
+    attached
+        .iter()
+        .enumerate()
+        .filter(|(level, attached)| Some(*level) == first || attached.flags == AttachFlags::MULTI)
+        .find_map(|(level, attached)| {
+            let free = |(place, other): (usize, &ProgId)| *other == id && !counted[level][place];
+            let place = attached.ids.iter().enumerate().position(free)?;
+            Some((level, place))
+        })
 }

@@ -1,62 +1,41 @@
 //! The file that an engine runs as root.
 
-use std::fmt;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+
+use thiserror::Error;
 
 use super::plan::{Change, Foreign};
 use super::{InstallError, Root, registrable};
+use crate::files::{Exposure, Last, Way};
+
+/// An engine runs the program as root: nobody else may change it.
+const ROOT: [u32; 1] = [0];
 
 /// What is wrong with a binary.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Flaw {
     /// There is none.
+    #[error("there is no such file")]
     Missing,
     /// It is no regular file.
+    #[error("not a regular file")]
     NotAFile,
     /// Its mode lets nobody execute it.
+    #[error("not executable")]
     NotExecutable,
-    /// It, or a directory on the way to it, is not root's.
-    Owner {
-        /// Which of them.
-        path: PathBuf,
-        /// Whose it is.
-        uid: u32,
-    },
-    /// Its mode, or that of a directory on the way to it, lets others than root change it.
-    Writable {
-        /// Which of them.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// Others than root can change it, or put another one in its place.
+    #[error(transparent)]
+    Exposed(Exposure),
     /// It can't be looked at.
+    #[error("{0}")]
     Unknown(String),
 }
 
 impl Flaw {
     /// Whether an engine can run it all the same: it is unsafe rather than unusable.
     pub fn is_unsafe_only(&self) -> bool {
-        matches!(self, Flaw::Owner { .. } | Flaw::Writable { .. })
-    }
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Flaw::Missing => f.write_str("there is no such file"),
-            Flaw::NotAFile => f.write_str("not a regular file"),
-            Flaw::NotExecutable => f.write_str("not executable"),
-            Flaw::Owner { path, uid } => {
-                write!(f, "{} belongs to user {uid}, not to root", path.display())
-            }
-            Flaw::Writable { path, mode } => {
-                write!(f, "{} can be changed by others (mode {mode:04o})", path.display())
-            }
-            Flaw::Unknown(problem) => f.write_str(problem),
-        }
+        matches!(self, Flaw::Exposed(_))
     }
 }
 
@@ -82,31 +61,35 @@ impl Binary {
     /// What is wrong with the file below the root: whoever can change it, or a directory on the
     /// way to it, runs as root in the next container's start.
     pub fn flaw(&self, root: &Root) -> Option<Flaw> {
-        self.file_flaw(root).or_else(|| self.place_flaw(root))
-    }
-
-    fn file_flaw(&self, root: &Root) -> Option<Flaw> {
-        let at = match root.at(&self.0) {
-            Ok(at) => at,
-            Err(error) => return Some(Flaw::Unknown(error.to_string())),
+        let way = match self.way(root) {
+            Ok(way) => way,
+            Err(flaw) => return Some(flaw),
         };
-        match fs::metadata(&at) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Flaw::Missing),
-            Err(error) => Some(Flaw::Unknown(error.to_string())),
-            Ok(metadata) if !metadata.is_file() => Some(Flaw::NotAFile),
-            Ok(metadata) if metadata.mode() & 0o111 == 0 => Some(Flaw::NotExecutable),
-            Ok(_) => open_to_others(root, &at),
+        let Some(node) = way.end() else { return Some(Flaw::Missing) };
+        if !node.is_file() {
+            return Some(Flaw::NotAFile);
         }
+        if node.stat().st_mode & 0o111 == 0 {
+            return Some(Flaw::NotExecutable);
+        }
+        way.exposure(&ROOT).map(Flaw::Exposed)
     }
 
     /// What is wrong with the directories that lead to it, as far as there are any.
     pub fn place_flaw(&self, root: &Root) -> Option<Flaw> {
-        place_flaw(root, &self.0)
+        match self.way(root) {
+            Ok(way) => way.exposure_of_place(&ROOT).map(Flaw::Exposed),
+            Err(flaw) => Some(flaw),
+        }
+    }
+
+    fn way(&self, root: &Root) -> Result<Way, Flaw> {
+        root.follow(&self.0, Last::Follow).map_err(|error| Flaw::Unknown(error.to_string()))
     }
 
     /// Whether both are the same file, by whatever name, below the root.
     pub fn is_same(&self, root: &Root, other: &Path) -> bool {
-        self.0 == other || root.at(&self.0).is_ok_and(|at| root.at(other).is_ok_and(|o| o == at))
+        root.is_same(&self.0, other)
     }
 
     /// Puts this running program there.
@@ -138,34 +121,8 @@ fn is_devgate(content: &[u8]) -> bool {
 
 /// Whether others than root could change the file at that machine's `path`, or what is there in
 /// its place tomorrow.
-pub fn exposed(root: &Root, path: &Path) -> Option<Flaw> {
-    let at = root.at(path).ok()?;
-    open_to_others(root, &at).or_else(|| place_flaw(root, path))
-}
-
-fn place_flaw(root: &Root, path: &Path) -> Option<Flaw> {
-    match root.way_to(path) {
-        Ok(passed) => passed.iter().find_map(|passed| open_to_others(root, passed)),
-        Err(error) => Some(Flaw::Unknown(error.to_string())),
-    }
-}
-
-const STICKY: u32 = 0o1000;
-
-fn open_to_others(root: &Root, path: &Path) -> Option<Flaw> {
-    let name = root.name_of(path);
-    let metadata: Metadata = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => return Some(Flaw::Unknown(format!("{}: {error}", name.display()))),
-    };
-    if metadata.uid() != 0 {
-        return Some(Flaw::Owner { path: name, uid: metadata.uid() });
-    }
-    let mode = metadata.mode() & 0o7777;
-    // In a sticky directory nobody replaces what is root's, and a link's mode says nothing.
-    let guarded = metadata.is_dir() && mode & STICKY != 0 || metadata.is_symlink();
-    (mode & 0o022 != 0 && !guarded).then_some(Flaw::Writable { path: name, mode })
+pub fn exposed(root: &Root, path: &Path) -> Option<Exposure> {
+    root.follow(path, Last::Follow).ok()?.exposure(&ROOT)
 }
 
 #[cfg(test)]
@@ -183,6 +140,7 @@ mod tests {
         let binary = Binary::new(Path::new("/opt/bin/devgate")).unwrap();
         assert_eq!(binary.flaw(&root), Some(Flaw::Missing));
         let at = root.path().join("opt/bin/devgate");
+        let writable = |path, mode| Flaw::Exposed(Exposure::Writable { path, mode });
         let chmod = |path: &Path, mode| {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
@@ -194,16 +152,19 @@ mod tests {
         assert_eq!(binary.flaw(&root), Some(Flaw::NotExecutable));
         chmod(&at, 0o775);
         let path = PathBuf::from("/opt/bin/devgate");
-        assert_eq!(binary.flaw(&root), Some(Flaw::Writable { path, mode: 0o775 }));
+        assert_eq!(binary.flaw(&root), Some(writable(path, 0o775)));
         chmod(&at, 0o755);
         assert_eq!(binary.flaw(&root), None);
         let dir = at.parent().unwrap();
         chown(dir, Some(1000), None).unwrap();
         let path = PathBuf::from("/opt/bin");
-        assert_eq!(binary.flaw(&root), Some(Flaw::Owner { path: path.clone(), uid: 1000 }));
+        assert_eq!(
+            binary.flaw(&root),
+            Some(Flaw::Exposed(Exposure::Owner { path: path.clone(), uid: 1000 }))
+        );
         chown(dir, Some(0), None).unwrap();
         chmod(dir, 0o777);
-        assert_eq!(binary.flaw(&root), Some(Flaw::Writable { path, mode: 0o777 }));
+        assert_eq!(binary.flaw(&root), Some(writable(path, 0o777)));
         chmod(dir, 0o1777);
         assert_eq!(binary.flaw(&root), None);
     }

@@ -1,11 +1,10 @@
 //! The engines, and where each looks for hooks.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use toml_edit::{Item, Value};
-
-use super::document::{item, read_toml};
-use super::programs::{find_program, hook_injector, names};
+use super::hooks_setting::{self, HooksSetting};
+use super::plan::{Change, Foreign};
+use super::programs::{find_program, hook_injector};
 use super::{InstallError, Root};
 
 /// Something that hooks are registered with.
@@ -21,16 +20,6 @@ pub enum Engine {
     Containerd,
     /// Whatever takes CDI devices.
     Cdi,
-}
-
-/// Where an engine's configuration names hooks directories.
-struct HooksSetting {
-    /// Files, each with its drop-in directory; later ones win.
-    files: &'static [&'static str],
-    drop_ins: &'static str,
-    /// How a drop-in's name has to end.
-    ending: &'static str,
-    keys: &'static [&'static str],
 }
 
 const USR: &str = "/usr/share/containers/oci/hooks.d";
@@ -68,75 +57,59 @@ impl Engine {
     /// The hooks directories that it reads, by its configuration; a later one wins over an
     /// earlier one. None for those that read no such directories.
     ///
-    /// Seen with podman 4.3 and 5.4: by itself it reads /usr/share alone, whatever its manual says.
+    /// Seen with podman 4.3 and 5.4, and with CRI-O 1.37: by themselves they read /usr/share
+    /// alone, whatever podman(1) says.
     ///
     /// # Errors
     /// Its configuration can't be read.
     pub fn hooks_dirs(self, root: &Root) -> Result<Vec<PathBuf>, InstallError> {
-        let (unset, setting): (&[&str], _) = match self {
-            Engine::Podman => (&[USR], Some(PODMAN)),
-            Engine::Crio => (&[USR, ETC], Some(CRIO)),
-            Engine::Nri => (&[USR, ETC], None),
-            Engine::Containerd | Engine::Cdi => (&[], None),
-        };
-        let mut dirs: Vec<PathBuf> = unset.iter().map(PathBuf::from).collect();
-        if let Some(setting) = setting {
-            for file in setting.files(root)? {
-                setting.read(root, &file, &mut dirs)?;
-            }
+        match self.setting() {
+            Some(setting) => Ok(setting.effective(root, self.unset())?.dirs),
+            None => Ok(self.unset().iter().map(PathBuf::from).collect()),
         }
-        Ok(dirs)
     }
 
-    /// The directory that a registration belongs into: the last that is read.
+    /// The files of its configuration that name hooks directories.
     ///
     /// # Errors
-    /// Its configuration can't be read, or turns hooks off.
-    pub(super) fn hooks_dir(self, root: &Root) -> Result<PathBuf, InstallError> {
-        let off = InstallError::HooksOff { engine: self.name() };
-        self.hooks_dirs(root)?.pop().ok_or(off)
-    }
-}
-
-const PODMAN: HooksSetting = HooksSetting {
-    files: &["/usr/share/containers/containers.conf", "/etc/containers/containers.conf"],
-    drop_ins: "/etc/containers/containers.conf.d",
-    ending: ".conf",
-    keys: &["engine", "hooks_dir"],
-};
-
-const CRIO: HooksSetting = HooksSetting {
-    files: &["/etc/crio/crio.conf"],
-    drop_ins: "/etc/crio/crio.conf.d",
-    ending: "",
-    keys: &["crio", "runtime", "hooks_dir"],
-};
-
-impl HooksSetting {
-    /// The files, in the order that the engine reads them.
-    fn files(&self, root: &Root) -> Result<Vec<PathBuf>, InstallError> {
-        let mut files: Vec<PathBuf> = self.files.iter().map(PathBuf::from).collect();
-        let mut drop_ins = names(&root.at(Path::new(self.drop_ins))?)?;
-        drop_ins.retain(|name| name.to_string_lossy().ends_with(self.ending));
-        drop_ins.sort();
-        files.extend(drop_ins.iter().map(|name| Path::new(self.drop_ins).join(name)));
-        Ok(files)
+    /// Its configuration can't be read.
+    pub fn hooks_dirs_said_by(self, root: &Root) -> Result<Vec<PathBuf>, InstallError> {
+        let Some(setting) = self.setting() else { return Ok(Vec::new()) };
+        Ok(setting.effective(root, self.unset())?.said_by)
     }
 
-    fn read(&self, root: &Root, file: &Path, dirs: &mut Vec<PathBuf>) -> Result<(), InstallError> {
-        let Some(document) = read_toml(root, file)? else { return Ok(()) };
-        let values = item(&document, self.keys).and_then(Item::as_array);
-        let Some(values) = values else { return Ok(()) };
-        // podman 5: a last element {append = true} adds to what earlier files said.
-        let appends = |value: &Value| {
-            let table = value.as_inline_table();
-            table.and_then(|table| table.get("append")).and_then(Value::as_bool) == Some(true)
-        };
-        if !values.iter().any(appends) {
-            dirs.clear();
+    /// The directories that it reads by itself.
+    fn unset(self) -> &'static [&'static str] {
+        match self {
+            Engine::Podman | Engine::Crio => &[USR],
+            Engine::Nri => &[USR, ETC],
+            Engine::Containerd | Engine::Cdi => &[],
         }
-        dirs.extend(values.iter().filter_map(Value::as_str).map(PathBuf::from));
-        Ok(())
+    }
+
+    pub(super) fn setting(self) -> Option<&'static HooksSetting> {
+        match self {
+            Engine::Podman => Some(&hooks_setting::PODMAN),
+            Engine::Crio => Some(&hooks_setting::CRIO),
+            Engine::Nri | Engine::Containerd | Engine::Cdi => None,
+        }
+    }
+
+    /// The directory that a registration belongs into: the last that is read and can be written
+    /// to. If none can, the change that makes the engine read one more.
+    ///
+    /// # Errors
+    /// Its configuration can't be read, or turns hooks off, or would overrule that change.
+    pub(super) fn hooks_dir(
+        self,
+        root: &Root,
+        foreign: Foreign,
+    ) -> Result<(PathBuf, Option<Change>), InstallError> {
+        if let Some(setting) = self.setting() {
+            return setting.writable(self, root, self.unset(), foreign);
+        }
+        let off = InstallError::HooksOff { engine: self.name() };
+        Ok((self.hooks_dirs(root)?.pop().ok_or(off)?, None))
     }
 }
 
@@ -166,7 +139,7 @@ mod tests {
     #[test]
     fn unset_it_is_what_the_engine_has_built_in() {
         assert_eq!(hooks_dirs(Engine::Podman, &[]), [USR]);
-        assert_eq!(hooks_dirs(Engine::Crio, &[]), [USR, ETC]);
+        assert_eq!(hooks_dirs(Engine::Crio, &[]), [USR]);
         assert_eq!(hooks_dirs(Engine::Nri, &[]), [USR, ETC]);
         assert!(hooks_dirs(Engine::Cdi, &[]).is_empty());
     }
@@ -182,15 +155,33 @@ mod tests {
         assert_eq!(hooks_dirs(Engine::Podman, &[main, more]), ["/a", "/b", "/c"]);
         let silent = (drop_in, "[engine]\nruntime = \"crun\"\n");
         assert_eq!(hooks_dirs(Engine::Podman, &[main, silent]), ["/a", "/b"]);
-        let crio = ("etc/crio/crio.conf", "[crio.runtime]\nhooks_dir = [\"/d\"]\n");
-        assert_eq!(hooks_dirs(Engine::Crio, &[crio]), ["/d"]);
+    }
+
+    /// CRI-O walks the whole tree in the order of names, whatever these end with.
+    #[test]
+    fn cri_os_drop_ins_are_read_as_it_reads_them() {
+        const MAIN: (&str, &str) = ("etc/crio/crio.conf", "[crio.runtime]\nhooks_dir = ['/d']\n");
+        let found = |name: &str, content| {
+            let path = format!("etc/crio/crio.conf.d/{name}");
+            hooks_dirs(Engine::Crio, &[MAIN, (&path, content)])
+        };
+        for name in ["00.conf", "x", "10-more/1.conf"] {
+            let says = "[crio]\nruntime.hooks_dir = ['/e', '/f']\n";
+            assert_eq!(found(name, says), ["/e", "/f"], "{name}");
+        }
+        assert_eq!(found("0.conf", "[crio.runtime]\nselinux = true\n"), ["/d"]);
+        let later = [
+            ("etc/crio/crio.conf.d/a/z", "[crio.runtime]\nhooks_dir = ['/first']\n"),
+            ("etc/crio/crio.conf.d/a.conf", "[crio.runtime]\nhooks_dir = ['/last']\n"),
+        ];
+        assert_eq!(hooks_dirs(Engine::Crio, &later), ["/last"]);
     }
 
     #[test]
     fn hooks_that_are_turned_off_are_an_error() {
         let off = ("etc/containers/containers.conf", "[engine]\nhooks_dir = []\n");
         let (_dir, root) = machine(&[off]);
-        let error = Engine::Podman.hooks_dir(&root).unwrap_err();
+        let error = Engine::Podman.hooks_dir(&root, Foreign::Refuse).unwrap_err();
         assert_eq!(error.to_string(), "podman's configuration turns hooks off (hooks_dir = [])");
     }
 

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde::de::IgnoredAny;
 
 use super::engine::Engine;
-use super::programs::names;
 use super::registration::Registration;
 use super::{InstallError, Root, cdi, containerd, hooks_dir};
 
@@ -21,6 +20,8 @@ pub struct Found {
     pub registration: Registration,
     /// Why it is no hook that the engine runs before a container starts, and can go well.
     pub flaw: Option<String>,
+    /// Whether it is for some containers only.
+    pub is_selective: bool,
 }
 
 /// What was found of an engine's registrations.
@@ -38,15 +39,29 @@ pub struct Search {
 struct Format {
     registered: fn(&[u8]) -> Option<Registration>,
     flaw: fn(&[u8]) -> Option<String>,
+    is_selective: fn(&[u8]) -> bool,
     /// Whether the engine minds a file that a link names and that is not there.
     needs_file: bool,
 }
 
-const HOOKS_DIR: Format =
-    Format { registered: hooks_dir::registered, flaw: hooks_dir::flaw, needs_file: false };
-const CDI: Format = Format { registered: cdi::registered, flaw: |_| None, needs_file: false };
-const BASE_SPEC: Format =
-    Format { registered: containerd::registered, flaw: |_| None, needs_file: true };
+const HOOKS_DIR: Format = Format {
+    registered: hooks_dir::registered,
+    flaw: hooks_dir::flaw,
+    is_selective: hooks_dir::is_selective,
+    needs_file: false,
+};
+const CDI: Format = Format {
+    registered: cdi::registered,
+    flaw: |_| None,
+    is_selective: |_| false,
+    needs_file: false,
+};
+const BASE_SPEC: Format = Format {
+    registered: containerd::registered,
+    flaw: |_| None,
+    is_selective: |_| false,
+    needs_file: true,
+};
 
 /// Looks for registrations of devgate where the engine looks for hooks. `config` is containerd's
 /// configuration.
@@ -80,7 +95,7 @@ pub fn find(root: &Root, engine: Engine, config: &Path) -> Result<Search, Instal
 fn json_files(root: &Root, dirs: &[PathBuf]) -> Result<Vec<PathBuf>, InstallError> {
     let mut files = BTreeMap::new();
     for dir in dirs {
-        let names = names(&root.at(dir)?)?.into_iter();
+        let names = root.names(dir)?.into_iter();
         let json = names.filter(|name| Path::new(name).extension().is_some_and(|e| e == "json"));
         files.extend(json.map(|name| (name.clone(), dir.join(name))));
     }
@@ -109,7 +124,8 @@ impl Search {
             self.unusable.push((file, "not JSON".to_owned()));
         } else if let Some(registration) = (format.registered)(&content) {
             let flaw = (format.flaw)(&content).or_else(|| registration.flaw());
-            self.found.push(Found { engine, file, registration, flaw });
+            let is_selective = (format.is_selective)(&content);
+            self.found.push(Found { engine, file, registration, flaw, is_selective });
         }
     }
 }

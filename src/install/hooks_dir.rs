@@ -10,10 +10,12 @@ use thiserror::Error;
 
 use super::document;
 use super::engine::Engine;
-use super::plan::{Change, Foreign, Plan};
+use super::hooks_setting::HooksSetting;
+use super::plan::{Change, Foreign, Plan, Step};
 use super::regex;
 use super::registration::Registration;
 use super::{InstallError, Root, registrable};
+use crate::files::Last;
 
 /// The file's name: engines run hooks in the order of these names.
 const FILE: &str = "devgate.json";
@@ -164,7 +166,12 @@ impl HooksDir {
         when: &When,
         foreign: Foreign,
     ) -> Result<Plan, InstallError> {
-        let file = self.file(root)?;
+        let (dir, drop_in) = match &self.dir {
+            Some(dir) => (dir.clone(), None),
+            None => self.engine.hooks_dir(root, foreign)?,
+        };
+        registrable("the hooks directory", &dir)?;
+        let file = dir.join(FILE);
         let content = document::json(&json!({
             "version": VERSION,
             "hook": hook.hook(),
@@ -173,10 +180,18 @@ impl HooksDir {
         }));
         let ours = |content: &[u8]| registered(content).is_some();
         let change = Change::own(root, &file, (content, 0o644), ours, foreign)?;
-        Ok(Plan { changes: vec![change], notes: self.notes(root, &file) })
+        let mut notes = self.notes(root, &file);
+        if drop_in.as_ref().is_some_and(|drop_in| drop_in.step() != Step::Unchanged) {
+            notes.extend(self.engine.setting().and_then(|s| s.on_change).map(str::to_owned));
+        } else if drop_in.is_none() {
+            notes.extend(self.unread(root, &dir));
+        }
+        let changes = std::iter::once(change).chain(drop_in).collect();
+        Ok(Plan { changes, notes })
     }
 
-    /// Removes the file from every directory that the engine reads, if it names one of `which`.
+    /// Removes the file from every directory that the engine reads, if it names one of `which`,
+    /// and with it the drop-in that makes the engine read one of devgate's own.
     ///
     /// # Errors
     /// It can't be read.
@@ -185,10 +200,14 @@ impl HooksDir {
         root: &Root,
         which: impl Fn(&Registration) -> bool,
     ) -> Result<Plan, InstallError> {
-        let dirs = match &self.dir {
+        let setting = self.engine.setting().filter(|_| self.dir.is_none());
+        let mut dirs = match &self.dir {
             Some(dir) => vec![dir.clone()],
             None => self.engine.hooks_dirs(root)?,
         };
+        // Another file may overrule the drop-in by now.
+        let added = setting.map(HooksSetting::added);
+        dirs.extend(added.filter(|added| !dirs.iter().any(|dir| dir == added)).map(Path::to_owned));
         let ours = |content: &[u8]| registered(content).as_ref().is_some_and(&which);
         let mut plan = Plan::default();
         for file in dirs.iter().map(|dir| dir.join(FILE)) {
@@ -197,16 +216,25 @@ impl HooksDir {
                 plan.notes.extend(self.notes(root, &file));
             }
         }
+        if let Some(setting) = setting {
+            let own = setting.added().join(FILE);
+            let stays = root.read(&own)?.is_some()
+                && !plan.removes(&root.here(&root.follow(&own, Last::Keep)?));
+            plan.changes.extend(setting.without_ours(root)?.filter(|_| !stays));
+        }
         Ok(plan)
     }
 
-    fn file(&self, root: &Root) -> Result<PathBuf, InstallError> {
-        let dir = match &self.dir {
-            Some(dir) => dir.clone(),
-            None => self.engine.hooks_dir(root)?,
-        };
-        registrable("the hooks directory", &dir)?;
-        Ok(dir.join(FILE))
+    /// A directory that the engine does not read may be one that it will be told of.
+    fn unread(&self, root: &Root, dir: &Path) -> Option<String> {
+        let dirs = self.engine.hooks_dirs(root).ok()?;
+        let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+        let is_read = names.is_empty() || dirs.iter().any(|read| read == dir);
+        let engine = self.engine.name();
+        let read = names.join(", ");
+        (!is_read).then(|| {
+            format!("{engine} does not read {} by its configuration, only {read}", dir.display())
+        })
     }
 
     /// One file is read by all that look there: that can't be chosen, but must be known.
@@ -246,6 +274,12 @@ pub fn flaw(content: &[u8]) -> Option<String> {
     ]
     .into_iter()
     .find_map(|(right, flaw)| (!right).then_some(flaw))
+}
+
+/// Whether a hooks file is for some containers only.
+pub fn is_selective(content: &[u8]) -> bool {
+    let file: Option<Value> = serde_json::from_slice(content).ok();
+    file.is_some_and(|file| file["when"] != json!({"always": true}))
 }
 
 #[cfg(test)]

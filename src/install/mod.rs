@@ -11,6 +11,8 @@ mod document;
 mod engine;
 mod found;
 mod hooks_dir;
+mod hooks_setting;
+mod log;
 mod plan;
 mod programs;
 mod regex;
@@ -27,13 +29,15 @@ use crate::files::ReadError;
 pub use binary::{Binary, Flaw, exposed};
 pub use cdi::{CDI_DEVICE, CDI_KIND, Cdi};
 pub use containerd::{
-    Apply, CONFIG, Containerd, RUNC, SpecSource, handlers as containerd_handlers,
+    Apply, CONFIG, Containerd, Major, RUNC, SpecSource, handlers as containerd_handlers,
     warnings as containerd_warnings,
 };
 pub use engine::Engine;
 pub use found::{Found, Search, find};
 pub use hooks_dir::{Condition, HooksDir, When, WhenError};
+pub use log::{LogFlaw, log_flaw};
 pub use plan::{Change, Foreign, Plan, Step};
+pub use programs::find_program;
 pub use registration::{OPTIONS, Registration};
 pub use root::Root;
 
@@ -88,6 +92,14 @@ pub enum InstallError {
         /// What is wrong with it.
         flaw: Flaw,
     },
+    /// The hook would not write this log, and no container would start.
+    #[error("log {}: {flaw}", path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: LogFlaw,
+    },
     /// There is a file, and it is not one of devgate's.
     #[error("{} is there and is not devgate's; --force overwrites it", path.display())]
     Foreign {
@@ -107,6 +119,21 @@ pub enum InstallError {
     HooksOff {
         /// The engine.
         engine: &'static str,
+    },
+    /// None of the directories that hooks are read from can be written to, and a file that is read
+    /// after our drop-in names them.
+    #[error(
+        "{} can't be written to, and a drop-in that adds {} would be overruled by {}: add that \
+         directory to it, and name it with --hooks-dir",
+        last.display(), added.display(), file.display()
+    )]
+    Overruled {
+        /// The file.
+        file: PathBuf,
+        /// The last directory that it names.
+        last: PathBuf,
+        /// The directory that could be written to.
+        added: PathBuf,
     },
     /// A TOML value that is not what the engine takes there.
     #[error("{}: {key} is not a table", path.display())]
@@ -179,15 +206,32 @@ pub enum InstallError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A command can't be run.
-    #[error("{command} can't be run below {}; --spec FILE does without", root.display())]
+    /// Below a prefix nothing is run, and nothing says which default base spec is the right one.
+    #[error(
+        "which major version of containerd is below the prefix can't be told: {problem}; \
+         --containerd-major says it, --spec FILE does without it"
+    )]
+    UnknownMajor {
+        /// Why.
+        problem: String,
+    },
+    /// A command can't be run, or not to its end.
+    #[error("{command} failed; --spec FILE does without it")]
     Command {
         /// The command.
         command: &'static str,
-        /// Below what.
-        root: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A command is none for root to run.
+    #[error("{command} is not run: {}: {flaw}; --spec FILE does without it", path.display())]
+    CommandFlaw {
+        /// The command.
+        command: &'static str,
+        /// Its program.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: Flaw,
     },
     /// A command failed.
     #[error("{command} failed ({status}): {stderr}")]

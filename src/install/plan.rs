@@ -1,15 +1,17 @@
 //! What an installer would do to files, and doing it.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{getegid, geteuid};
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode};
+use nix::unistd::{UnlinkatFlags, getegid, geteuid, unlinkat};
 use tempfile::NamedTempFile;
 
-use super::root::read;
 use super::{InstallError, Root};
+use crate::files::{Last, Node, Place, Way};
 
 /// What becomes of a file that is not devgate's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +56,13 @@ enum After {
 /// One file's change.
 #[derive(Clone, Debug)]
 pub struct Change {
+    root: Root,
+    /// What that machine calls it.
+    name: PathBuf,
+    /// Whether a link there is meant, or what it leads to.
+    last: Last,
+    /// Where it is here, by the look that the plan was made of.
     path: PathBuf,
-    /// Where the content is: for a link at `path`, behind it.
-    content: PathBuf,
     before: Option<Vec<u8>>,
     after: After,
 }
@@ -73,13 +79,13 @@ impl Change {
         ours: impl Fn(&[u8]) -> bool,
         foreign: Foreign,
     ) -> Result<Change, InstallError> {
-        let (content_at, path) = (root.at(path)?, root.place(path)?);
-        let before = read(&content_at, LIMIT)?;
+        let before = content_of(root, path)?;
         let is_foreign = before.as_ref().is_some_and(|before| *before != content && !ours(before));
-        if is_foreign && foreign == Foreign::Refuse {
-            return Err(InstallError::Foreign { path });
+        let change = Change::new(root, path, Last::Keep, before, After::Own { content, mode })?;
+        match is_foreign && foreign == Foreign::Refuse {
+            true => Err(InstallError::Foreign { path: change.path }),
+            false => Ok(change),
         }
-        Ok(Change { path, content: content_at, before, after: After::Own { content, mode } })
     }
 
     /// Somebody's file at that machine's `path`, where links lead, that was read as `before` gets
@@ -95,9 +101,8 @@ impl Change {
         after: Option<Vec<u8>>,
         mode: u32,
     ) -> Result<Change, InstallError> {
-        let path = root.at(path)?;
         let after = after.map_or(After::Gone, |content| After::Edited { content, mode });
-        Ok(Change { content: path.clone(), path, before, after })
+        Change::new(root, path, Last::Follow, before, after)
     }
 
     /// The file at that machine's `path` is removed, if it is there and `ours`; of a link there,
@@ -110,10 +115,20 @@ impl Change {
         path: &Path,
         ours: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Change>, InstallError> {
-        let (content, path) = (root.at(path)?, root.place(path)?);
-        let before = read(&content, LIMIT)?.filter(|before| ours(before));
-        let change = |before| Change { path, content, before: Some(before), after: After::Gone };
-        Ok(before.map(change))
+        let before = content_of(root, path)?.filter(|before| ours(before));
+        let change = |before| Change::new(root, path, Last::Keep, Some(before), After::Gone);
+        before.map(change).transpose()
+    }
+
+    fn new(
+        root: &Root,
+        name: &Path,
+        last: Last,
+        before: Option<Vec<u8>>,
+        after: After,
+    ) -> Result<Change, InstallError> {
+        let path = root.here(&root.follow(name, last)?);
+        Ok(Change { root: root.clone(), name: name.to_owned(), last, path, before, after })
     }
 
     /// The file, here.
@@ -147,9 +162,15 @@ impl Change {
     /// Whether mode and owner are as they should be, of a file that is there.
     fn is_kept_right(&self) -> bool {
         let After::Own { mode, .. } = self.after else { return true };
-        fs::symlink_metadata(&self.path).is_ok_and(|found| {
-            found.is_file() && found.mode() & 0o7777 == mode && found.uid() == geteuid().as_raw()
-        })
+        let is_right = |node: &Node| {
+            let found = node.stat();
+            node.is_file() && found.st_mode & 0o7777 == mode && found.st_uid == geteuid().as_raw()
+        };
+        self.way().is_ok_and(|way| way.end().is_some_and(is_right))
+    }
+
+    fn way(&self) -> Result<Way, InstallError> {
+        self.root.follow(&self.name, self.last)
     }
 
     fn apply(&self) -> Result<Step, InstallError> {
@@ -158,61 +179,74 @@ impl Change {
             return Ok(step);
         }
         // Somebody else may have been at it since, for the same end or for another.
-        let now = read(&self.content, LIMIT)?;
+        let now = content_of(&self.root, &self.name)?;
         if now != self.before && now.as_deref() != self.after() {
             return Err(InstallError::Changed { path: self.path.clone() });
         }
         if now.is_none() && self.after().is_none() {
             return Ok(step);
         }
-        let dir = self.path.parent().unwrap_or(Path::new("/"));
-        let done = match &self.after {
-            After::Gone => fs::remove_file(&self.path),
-            After::Own { content, mode } => {
-                replace(dir, &self.path, content, |file| set_mode(file, *mode))
-            }
-            After::Edited { content, mode } => {
-                replace(dir, &self.path, content, |file| keep(file, &self.path, *mode))
-            }
-        };
-        let done = done.and_then(|()| File::open(dir)?.sync_all());
+        let done = self.write(self.way()?);
         done.map(|()| step)
             .map_err(|source| InstallError::Write { path: self.path.clone(), source })
     }
+
+    fn write(&self, way: Way) -> io::Result<()> {
+        let found = way.end().map(|node| *node.stat());
+        let place = way.place(Mode::from_bits_truncate(0o755))?;
+        match &self.after {
+            After::Gone => unlinkat(place.dir(), place.name(), UnlinkatFlags::NoRemoveDir)?,
+            After::Own { content, mode } => {
+                replace(&place, content, |file| set_mode(file, *mode))?;
+            }
+            After::Edited { content, mode } => {
+                replace(&place, content, |file| keep(file, found, *mode))?;
+            }
+        }
+        sync(&place)
+    }
+}
+
+/// Most bytes of a file that is replaced are those of devgate itself.
+fn content_of(root: &Root, path: &Path) -> Result<Option<Vec<u8>>, InstallError> {
+    root.read_at(&root.follow(path, Last::Follow)?, LIMIT)
 }
 
 /// A reader sees the old file or the new one, and after a power cut too.
 fn replace(
-    dir: &Path,
-    path: &Path,
+    place: &Place,
     content: &[u8],
     prepare: impl Fn(&File) -> io::Result<()>,
 ) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
-    let mut file = NamedTempFile::new_in(dir)?;
+    // By the descriptor of the directory: its name may lead elsewhere meanwhile.
+    let mut file = NamedTempFile::new_in(place.dir().magic_link())?;
     file.write_all(content)?;
     prepare(file.as_file())?;
     file.as_file().sync_all()?;
-    file.persist(path)?;
+    let name = file.path().file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    renameat(place.dir(), name, place.dir(), place.name())?;
+    // Its name is gone, so there is nothing to remove.
+    let _ = file.into_temp_path().keep();
     Ok(())
+}
+
+fn sync(place: &Place) -> io::Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    File::from(openat(place.dir(), ".", flags, Mode::empty())?).sync_all()
 }
 
 fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }
 
-/// Owner and mode of the file that is there, or this mode.
-fn keep(file: &File, path: &Path, mode: u32) -> io::Result<()> {
-    let found = match fs::metadata(path) {
-        Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return set_mode(file, mode),
-        Err(error) => return Err(error),
-    };
+/// Owner and mode of the file that was found, or this mode.
+fn keep(file: &File, found: Option<FileStat>, mode: u32) -> io::Result<()> {
+    let Some(found) = found else { return set_mode(file, mode) };
     // Without CAP_CHOWN not even to give it to oneself.
-    if (found.uid(), found.gid()) != (geteuid().as_raw(), getegid().as_raw()) {
-        fchown(file, Some(found.uid()), Some(found.gid()))?;
+    if (found.st_uid, found.st_gid) != (geteuid().as_raw(), getegid().as_raw()) {
+        fchown(file, Some(found.st_uid), Some(found.st_gid))?;
     }
-    set_mode(file, found.mode())
+    set_mode(file, found.st_mode & 0o7777)
 }
 
 /// The files that change, in order, and what the operator has to know or do besides.
@@ -236,6 +270,11 @@ impl Plan {
                 self.notes.push(note);
             }
         }
+    }
+
+    /// Whether the file that is here at `path` is removed.
+    pub fn removes(&self, path: &Path) -> bool {
+        self.changes.iter().any(|change| change.path == path && change.after().is_none())
     }
 
     /// Does it, and tells of each file when it is done.

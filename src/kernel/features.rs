@@ -10,10 +10,10 @@ use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 
+use super::list::BPF_F_REPLACE;
 use super::load::Loaded;
 use super::program::ProgramError;
 use super::query::AttachFlags;
-use super::replace::BPF_F_REPLACE;
 use super::sys;
 
 /// Something that kernels have from some release on.

@@ -34,6 +34,11 @@ impl Loaded {
     pub fn id(&self) -> ProgId {
         self.id
     }
+
+    /// Its descriptor.
+    pub(super) fn descriptor(&self) -> &OwnedFd {
+        &self.fd
+    }
 }
 
 impl AsFd for Loaded {
@@ -42,12 +47,24 @@ impl AsFd for Loaded {
     }
 }
 
+/// `BPF_MAXINSNS` of linux/bpf_common.h: a program this long is never too long.
+const ALWAYS_LOOKED_AT: usize = 4096;
+
 /// Why a program was not loaded.
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// No right to load programs: CAP_BPF (or CAP_SYS_ADMIN) in the initial user namespace.
     #[error("no permission to load a program (CAP_BPF or CAP_SYS_ADMIN is needed)")]
     Permission(#[source] Errno),
+    /// The verifier has a limit of its own, on the instructions that it looks at.
+    #[error(
+        "the kernel's verifier gave up on the program's {insns} instructions, some of which it looks \
+         at again and again, a million times at most in all: the policy must name fewer devices"
+    )]
+    TooComplex {
+        /// Its instructions.
+        insns: usize,
+    },
     /// The verifier refused it.
     #[error("the kernel refused the program ({errno}): {log}")]
     Rejected {
@@ -77,6 +94,10 @@ fn load_insns(insns: &[Insn]) -> Result<Loaded, LoadError> {
     };
     let fd = fd.map_err(|errno| match errno {
         Errno::EPERM => LoadError::Permission(errno),
+        // Its log says no more, and takes as long again for each size that is tried.
+        Errno::E2BIG if insns.len() > ALWAYS_LOOKED_AT => {
+            LoadError::TooComplex { insns: insns.len() }
+        }
         errno => LoadError::Rejected { errno, log: telling_lines(&verifier_log(insns)) },
     })?;
     let id = Program::of(fd.as_fd())?.id;

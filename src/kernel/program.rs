@@ -11,6 +11,9 @@ use super::query::{QueryError, query};
 use super::sys;
 use crate::bpf::Insn;
 
+/// Attempts to detach a program while others keep changing the list.
+const DETACH_ATTEMPTS: u32 = 32;
+
 /// The kernel's id of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProgId(u32);
@@ -69,9 +72,9 @@ pub enum ProgramError {
         /// Why: ENOENT if it is gone.
         errno: Errno,
     },
-    /// The kernel would not tell.
-    #[error("a program can't be described")]
-    Info(#[source] Errno),
+    /// The kernel would not tell: ENOMEM for instructions of more than 4 MiB (Linux 6.18).
+    #[error("a program can't be described: {0}")]
+    Info(Errno),
     /// Its constants are blinded, and addresses are nobody's to see.
     #[error(
         "program {id}: the kernel keeps its instructions to itself (net.core.bpf_jit_harden, \
@@ -167,13 +170,25 @@ pub enum DetachError {
 pub fn detach(cgroup: BorrowedFd<'_>, id: ProgId) -> Result<bool, DetachError> {
     let program = match id.open() {
         Ok(program) => program,
-        Err(Errno::ENOENT) => return Ok(false),
+        // An error is no proof: what is attached is listed.
+        Err(Errno::ENOENT) if !query(cgroup)?.ids.contains(&id) => return Ok(false),
         Err(errno) => return Err(DetachError::Open { id, errno }),
     };
-    match sys::prog_detach(cgroup, program.as_fd(), 0) {
-        Ok(()) => Ok(true),
-        Err(Errno::ENOENT) if query(cgroup)?.ids.contains(&id) => Err(DetachError::Link { id }),
-        Err(Errno::ENOENT) => Ok(false),
-        Err(errno) => Err(DetachError::Detach { id, errno }),
+    for _ in 0..DETACH_ATTEMPTS {
+        let attached = query(cgroup)?;
+        // The kernel takes an exclusive or override program off whichever program is named.
+        if !attached.ids.contains(&id) {
+            return Ok(false);
+        }
+        match sys::prog_detach(cgroup, program.as_fd(), attached.revision.unwrap_or(0)) {
+            Ok(()) => return Ok(true),
+            Err(Errno::ESTALE) => {}
+            Err(Errno::ENOENT) if query(cgroup)?.ids.contains(&id) => {
+                return Err(DetachError::Link { id });
+            }
+            Err(Errno::ENOENT) => return Ok(false),
+            Err(errno) => return Err(DetachError::Detach { id, errno }),
+        }
     }
+    Err(DetachError::Detach { id, errno: Errno::ESTALE })
 }

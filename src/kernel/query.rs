@@ -4,6 +4,8 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::unistd::{AccessFlags, faccessat};
 use thiserror::Error;
 
 use super::program::ProgId;
@@ -52,8 +54,15 @@ pub struct Attached {
     pub ids: Vec<ProgId>,
     /// How they were attached; means nothing where there is none.
     pub flags: AttachFlags,
-    /// Counts the changes of the list; `None` before Linux 6.17.
+    /// Counts the changes of the list; `None` if the kernel does not count them.
     pub revision: Option<u64>,
+}
+
+impl Attached {
+    /// The only program of a list that takes no second one (exclusive or override).
+    pub fn single(&self) -> Option<ProgId> {
+        self.ids.first().copied().filter(|_| self.flags != AttachFlags::MULTI)
+    }
 }
 
 /// Why a cgroup's programs can't be listed.
@@ -92,6 +101,12 @@ pub fn query_effective(cgroup: BorrowedFd<'_>) -> Result<Vec<ProgId>, QueryError
     Ok(list(cgroup, sys::Query::Effective)?.1)
 }
 
+/// A removed cgroup's directory, open as it is, has no files any more.
+fn is_gone(cgroup: BorrowedFd<'_>) -> bool {
+    let found = faccessat(cgroup, "cgroup.procs", AccessFlags::F_OK, AtFlags::empty());
+    found == Err(Errno::ENOENT)
+}
+
 fn list(
     cgroup: BorrowedFd<'_>,
     which: sys::Query,
@@ -99,7 +114,7 @@ fn list(
     let mut ids = vec![0; FIRST_ROOM];
     for _ in 0..ATTEMPTS {
         let queried = sys::prog_query(cgroup, which, &mut ids).map_err(|errno| match errno {
-            Errno::ENOENT | Errno::ENODEV => QueryError::Gone,
+            Errno::ENOENT | Errno::ENODEV if is_gone(cgroup) => QueryError::Gone,
             errno => QueryError::Query(errno),
         })?;
         if queried.complete {

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::document::{Document, OciError, read_bounded};
-use super::json::{At, Plain, Root, member, parse};
+use super::json::{At, OtherCase, Plain, Root, member, other_case, parse, shortened};
 use crate::device::{Access, DeviceType};
-use crate::policy::{Number, Rule, TypeMatch, Verdict};
+use crate::policy::{Few, Number, Rule, TypeMatch, Verdict};
 
 /// The rules of a config.json.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub struct Config {
     /// `linux.resources.devices`, in its order; empty where that is absent.
     pub rules: Vec<Rule>,
     /// Keys of rules that the specification does not have, like
-    /// `linux.resources.devices[2].Major`: passed over, as it demands, and worth a warning.
-    pub unknown: Vec<String>,
+    /// `linux.resources.devices[2].comment`: passed over, as it demands, and worth a warning.
+    pub unknown: Few<String>,
 }
 
 const DEVICES: [&str; 3] = ["linux", "resources", "devices"];
@@ -33,14 +33,17 @@ pub fn read_config(reader: impl Read, document: Document) -> Result<Config, OciE
 }
 
 pub(super) fn parse_config(bytes: &[u8], document: Document) -> Result<Config, OciError> {
-    let entries = parse(&document, bytes, Root(At { keys: &DEVICES, seed: Entries }))?;
-    let mut config = Config::default();
-    for (index, entry) in entries.unwrap_or_default().into_iter().enumerate() {
-        let path = |field: &str| format!("{}[{index}].{field}", DEVICES.join("."));
-        config.unknown.extend(entry.unknown.iter().map(|key| path(key)));
+    let entries = parse(&document, bytes, Root(At { keys: &DEVICES, seed: EntriesSeed }))?;
+    let Entries { entries, unknown } = entries.unwrap_or_default();
+    let path = |index: usize, field: &str| format!("{}[{index}].{field}", DEVICES.join("."));
+    let mut config = Config {
+        rules: Vec::with_capacity(entries.len()),
+        unknown: unknown.map(|(index, key)| path(index, &shortened(&key))),
+    };
+    for (index, entry) in entries.into_iter().enumerate() {
         let rule = entry.rule().map_err(|(field, problem)| OciError::Value {
             document: document.clone(),
-            path: path(field),
+            path: path(index, field),
             problem,
         })?;
         config.rules.push(rule);
@@ -56,7 +59,6 @@ struct Entry {
     major: Option<Number>,
     minor: Option<Number>,
     access: Option<Access>,
-    unknown: Vec<String>,
 }
 
 impl Entry {
@@ -76,37 +78,40 @@ impl Entry {
     }
 }
 
-/// The array of entries.
-#[derive(Clone, Copy)]
-struct Entries;
+/// The array of entries, and the keys that they should not have, with the entry's index.
+#[derive(Default)]
+struct Entries {
+    entries: Vec<Entry>,
+    unknown: Few<(usize, String)>,
+}
 
-impl<'de> DeserializeSeed<'de> for Entries {
-    type Value = Vec<Entry>;
+#[derive(Clone, Copy)]
+struct EntriesSeed;
+
+impl<'de> DeserializeSeed<'de> for EntriesSeed {
+    type Value = Entries;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
     }
 }
 
-impl<'de> Visitor<'de> for Entries {
-    type Value = Vec<Entry>;
+impl<'de> Visitor<'de> for EntriesSeed {
+    type Value = Entries;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of device rules")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = seq.next_element()? {
-            entries.push(entry);
+        let Entries { mut entries, mut unknown } = Entries::default();
+        loop {
+            let seed = EntrySeed { index: entries.len(), unknown: &mut unknown };
+            match seq.next_element_seed(seed)? {
+                Some(entry) => entries.push(entry),
+                None => return Ok(Entries { entries, unknown }),
+            }
         }
-        Ok(entries)
-    }
-}
-
-impl<'de> Deserialize<'de> for Entry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntryVisitor)
     }
 }
 
@@ -121,9 +126,23 @@ enum Key {
     Unknown(String),
 }
 
-struct EntryVisitor;
+/// A rule's keys.
+const KEYS: [&str; 5] = ["allow", "type", "major", "minor", "access"];
 
-impl<'de> Visitor<'de> for EntryVisitor {
+struct EntrySeed<'u> {
+    index: usize,
+    unknown: &'u mut Few<(usize, String)>,
+}
+
+impl<'de> DeserializeSeed<'de> for EntrySeed<'_> {
+    type Value = Entry;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Entry, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for EntrySeed<'_> {
     type Value = Entry;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,10 +158,13 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 Key::Major => member(&mut map, &mut entry.major, NumberSeed)?,
                 Key::Minor => member(&mut map, &mut entry.minor, NumberSeed)?,
                 Key::Access => member(&mut map, &mut entry.access, AccessSeed)?,
-                Key::Unknown(key) => {
-                    map.next_value::<IgnoredAny>()?;
-                    entry.unknown.push(key);
-                }
+                Key::Unknown(key) => match other_case(&key, &KEYS) {
+                    Some(name) => map.next_value_seed(OtherCase(name))?,
+                    None => {
+                        map.next_value::<IgnoredAny>()?;
+                        self.unknown.push((self.index, key));
+                    }
+                },
             }
         }
         Ok(entry)

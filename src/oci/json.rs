@@ -59,12 +59,28 @@ fn locate(document: Document, error: &serde_json::Error, path: String) -> OciErr
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     let place = format!(" at line {line} column {column}");
-    let problem = text.strip_suffix(&place).unwrap_or(&text).to_owned();
+    let problem = shortened(text.strip_suffix(&place).unwrap_or(&text));
     if error.is_data() {
         OciError::Value { document, path, problem }
     } else {
         OciError::Syntax { document, line, column, problem }
     }
+}
+
+/// Most bytes that a message quotes of a document: a value in it may be the whole of it.
+const MOST_QUOTED: usize = 400;
+
+/// The text, without its middle where it is too long for a message. What was expected of a value
+/// is at the end.
+pub(super) fn shortened(text: &str) -> String {
+    if text.len() <= MOST_QUOTED {
+        return text.to_owned();
+    }
+    let half = MOST_QUOTED / 2;
+    let boundary = |at: &usize| text.is_char_boundary(*at);
+    let first = (0..=half).rev().find(boundary).unwrap_or(0);
+    let last = (text.len() - half..text.len()).find(boundary).unwrap_or(text.len());
+    format!("{}[{} bytes]{}", &text[..first], last - first, &text[last..])
 }
 
 /// Puts a member's value into its slot. A second value for the same key is an error at the
@@ -92,6 +108,32 @@ impl<'de> DeserializeSeed<'de> for Duplicate {
 
     fn deserialize<D: Deserializer<'de>>(self, _: D) -> Result<(), D::Error> {
         Err(D::Error::custom("duplicate key (expected once)"))
+    }
+}
+
+/// The one of `names` that `key` is for a reader that does not mind the case of letters, as Go's
+/// encoding/json: there, U+017F (long s) and U+212A (Kelvin) are the letters s and k as well.
+pub(super) fn other_case(key: &str, names: &[&'static str]) -> Option<&'static str> {
+    let folded = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    names.iter().copied().find(|name| key.chars().map(folded).eq(name.chars()))
+}
+
+/// A key that is another one but for the case of letters: an error at its own path, since some
+/// runtimes take it for that one and others pass over it.
+pub(super) struct OtherCase(pub &'static str);
+
+impl<'de> DeserializeSeed<'de> for OtherCase {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, _: D) -> Result<(), D::Error> {
+        let OtherCase(name) = self;
+        Err(D::Error::custom(format_args!(
+            "the key must be written {name:?}: runc takes this spelling for it and crun ignores it"
+        )))
     }
 }
 
@@ -148,6 +190,8 @@ impl<'de, S: DeserializeSeed<'de> + Copy> Visitor<'de> for At<'_, S> {
         while let Some(key) = map.next_key::<String>()? {
             if key == *wanted {
                 member(&mut map, &mut found, At { keys, seed: self.seed })?;
+            } else if let Some(name) = other_case(&key, &[*wanted]) {
+                map.next_value_seed(OtherCase(name))?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

@@ -6,7 +6,7 @@ mod notation;
 mod warnings;
 
 pub use defaults::DefaultDevices;
-pub use warnings::Warning;
+pub use warnings::{Few, Warning};
 
 use crate::device::{Access, DeviceType, Request};
 
@@ -165,13 +165,24 @@ pub struct BitDecision {
 /// The outcome for a request, bit by bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The outcome.
+    /// The outcome: that of [`Decision::on`] for what the request asks.
     pub verdict: Verdict,
     /// r, w and m, also those that were not asked for.
     pub bits: [BitDecision; 3],
 }
 
 impl Decision {
+    /// The verdict on a request for `access` that has the same type and numbers: which rule
+    /// decides a bit does not depend on which bits are asked for.
+    pub fn on(&self, access: Access) -> Verdict {
+        let allowed = self
+            .bits
+            .iter()
+            .filter(|decision| decision.verdict == Verdict::Allow)
+            .fold(Access::NONE, |allowed, decision| allowed.union(decision.bit));
+        if allowed.grants(access) { Verdict::Allow } else { Verdict::Deny }
+    }
+
     /// The bits that bear on the request: those it asks for, or all if it asks for none.
     pub fn relevant(&self, wanted: Access) -> impl Iterator<Item = &BitDecision> {
         self.bits.iter().filter(move |decision| wanted.is_none() || wanted.contains(decision.bit))
@@ -216,12 +227,8 @@ pub fn decide<'r>(
             }
         }
     }
-    let allowed = bits
-        .iter()
-        .filter(|decision| decision.verdict == Verdict::Allow)
-        .fold(Access::NONE, |allowed, decision| allowed.union(decision.bit));
-    let verdict = if allowed.grants(request.access) { Verdict::Allow } else { Verdict::Deny };
-    Decision { verdict, bits }
+    let decision = Decision { verdict: Verdict::Deny, bits };
+    Decision { verdict: decision.on(request.access), ..decision }
 }
 
 #[cfg(test)]

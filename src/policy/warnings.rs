@@ -8,6 +8,66 @@ use super::{Number, Origin, Policy, Rule, Verdict};
 const LAST_MAJOR: u32 = (1 << 12) - 1;
 const LAST_MINOR: u32 = (1 << 20) - 1;
 
+/// How many warnings are told one by one: a document may give cause for a million.
+const MOST_TOLD: usize = 20;
+
+/// The first few of what there is to warn about, and how many more there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Few<T> {
+    told: Vec<T>,
+    more: usize,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Few<T> {
+        Few { told: Vec::new(), more: 0 }
+    }
+}
+
+impl<T> Few<T> {
+    /// Adds one, or counts it if there are enough.
+    pub fn push(&mut self, one: T) {
+        match self.told.len() {
+            told if told < MOST_TOLD => self.told.push(one),
+            _ => self.more += 1,
+        }
+    }
+
+    /// How many there are in all.
+    pub fn count(&self) -> usize {
+        self.told.len() + self.more
+    }
+
+    /// The same with each of those that are told made something else.
+    pub fn map<U>(self, to: impl FnMut(T) -> U) -> Few<U> {
+        Few { told: self.told.into_iter().map(to).collect(), more: self.more }
+    }
+
+    /// Adds those of another, which come after these.
+    pub fn append(&mut self, other: Few<T>) {
+        for one in other.told {
+            self.push(one);
+        }
+        self.more += other.more;
+    }
+}
+
+impl<T: fmt::Display> Few<T> {
+    /// A line for each that is told, and `and N more` if there are more.
+    pub fn lines(&self) -> Vec<String> {
+        let told = self.told.iter().map(T::to_string);
+        told.chain((self.more > 0).then(|| format!("and {} more", self.more))).collect()
+    }
+}
+
+impl<T> FromIterator<T> for Few<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Few<T> {
+        let mut few = Few::default();
+        all.into_iter().for_each(|one| few.push(one));
+        few
+    }
+}
+
 /// A rule of the config worth a word to the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Warning {
@@ -71,4 +131,26 @@ fn of_rule(index: usize, rule: &Rule) -> [Option<Warning>; 3] {
         beyond("major", rule.major, LAST_MAJOR),
         beyond("minor", rule.minor, LAST_MINOR),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twenty_are_told_and_the_others_counted() {
+        let few = |count: usize| (0..count).collect::<Few<usize>>();
+        assert_eq!(few(0).lines(), [""; 0]);
+        assert_eq!(few(20).lines().last().unwrap(), "19");
+        let lines = few(21).lines();
+        assert_eq!((lines.len(), lines[20].as_str()), (21, "and 1 more"));
+    }
+
+    #[test]
+    fn those_of_another_come_after_and_count_alike() {
+        let mut few: Few<usize> = (0..15).collect();
+        few.append((0..40).collect());
+        let lines = few.lines();
+        assert_eq!(lines[15..].join(" "), "0 1 2 3 4 and 35 more");
+    }
 }

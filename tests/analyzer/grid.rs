@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use devgate::analyze::{Interval, Region, analyze};
+use devgate::analyze::{Budget, Interval, Region, analyze};
 use devgate::bpf::{Op, Program, Source, decode};
 use devgate::device::{Access, DeviceType, Request};
 use devgate::policy::Verdict;
@@ -19,7 +19,8 @@ const MOST_NUMBERS: usize = 400;
 /// The regions of the program, after checking each thing that is promised of them.
 pub fn checked(text: &str) -> Vec<Region> {
     let program = assemble(text);
-    let regions = analyze(&program).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let regions =
+        analyze(&program, Budget::PROOF).unwrap_or_else(|error| panic!("{error}\n{text}"));
     partition(&regions);
     let majors = numbers(&program, regions.iter().map(|region| region.major));
     let minors = numbers(&program, regions.iter().map(|region| region.minor));

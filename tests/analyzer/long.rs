@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use devgate::analyze::{analyze, longest_path};
+use devgate::analyze::{Budget, analyze, longest_path};
 use devgate::device::Access;
 use devgate::device::DeviceType;
 use devgate::policy::{DefaultDevices, Number, Policy, Rule, TypeMatch, Verdict};
@@ -23,7 +23,7 @@ fn a_chain_of_a_thousand_rules_is_analyzed() {
     let rules: Vec<Rule> = (0..RULES).map(|_| rule(&mut rng)).collect();
     let program = assemble(&Shape::Runc.program(&rules));
     let start = Instant::now();
-    let regions = analyze(&program).expect("it is understood");
+    let regions = analyze(&program, Budget::PROOF).expect("it is understood");
     println!(
         "{} instructions, {} regions, {:.1?}",
         program.insns().len(),

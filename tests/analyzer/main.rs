@@ -3,9 +3,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod costly;
 mod expressions;
 mod generators;
 mod grid;
+mod helpers;
 mod long;
 mod paths;
 mod random;

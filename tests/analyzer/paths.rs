@@ -1,6 +1,6 @@
 //! The longest path against all requests there can be.
 
-use devgate::analyze::{analyze, longest_path};
+use devgate::analyze::{Budget, analyze, longest_path};
 use devgate::bpf::{Program, run};
 use devgate::device::{Access, DeviceType, Request};
 
@@ -26,7 +26,7 @@ fn brute_force(program: &Program) -> usize {
 
 fn longest(text: &str) -> usize {
     let program = assemble(text);
-    let regions = analyze(&program).expect("it is understood");
+    let regions = analyze(&program, Budget::PROOF).expect("it is understood");
     let longest = longest_path(&program, &regions).expect("it runs");
     assert_eq!(longest, brute_force(&program), "{text}");
     longest

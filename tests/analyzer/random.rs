@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use devgate::analyze::{Region, analyze};
+use devgate::analyze::{Budget, Region, analyze};
 use devgate::bpf::Program;
 use devgate::device::{Access, DeviceType, Request};
 use fastrand::Rng;
@@ -32,7 +32,7 @@ fn regions_are_what_a_run_says() {
         let window = Window::random(&mut rng);
         let text = random_program(&mut rng, window);
         let program = assemble(&text);
-        let regions = analyze(&program)
+        let regions = analyze(&program, Budget::PROOF)
             .unwrap_or_else(|error| panic!("DEVGATE_SEED={seed}: {error}\n{text}"));
         most = most.max(regions.len());
         if let Err(problem) = compare(&program, &regions, window, &mut rng) {

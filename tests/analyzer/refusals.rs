@@ -1,19 +1,19 @@
 //! What the analyzer can't answer it says, and names the instruction.
 
-use devgate::analyze::{AnalyzeError, analyze};
+use devgate::analyze::{AnalyzeError, Budget, analyze};
 use devgate::bpf::{Insn, InsnError, InsnProblem, Program, Reg};
 
 use crate::common::assembly::assemble;
 use crate::grid::checked;
 
 fn refused(text: &str) -> AnalyzeError {
-    analyze(&assemble(text)).expect_err(text)
+    analyze(&assemble(text), Budget::PROOF).expect_err(text)
 }
 
 /// `text` goes on with an instruction that can't be written as text.
 fn refused_raw(text: &str, insns: &[Insn]) -> AnalyzeError {
     let all = [assemble(text).insns(), insns, assemble("exit").insns()].concat();
-    analyze(&Program::new(all)).expect_err("it can't be understood")
+    analyze(&Program::new(all), Budget::PROOF).expect_err("it can't be understood")
 }
 
 fn insn(index: usize, problem: InsnProblem) -> AnalyzeError {
@@ -45,14 +45,15 @@ fn a_combined_number_that_nothing_hangs_on_is_fine() {
 }
 
 #[test]
-fn calls_and_maps_are_named() {
+fn calls_of_functions_are_named() {
     let call = |src, imm| Insn::new(0x85, Reg::R0, src, 0, imm);
-    assert_eq!(refused_raw("w0 = 0", &[call(Reg::R0, 5)]), insn(1, InsnProblem::Helper(5)));
+    let tail_call = AnalyzeError::TailCall { index: 1 };
+    assert_eq!(refused_raw("w0 = 0", &[call(Reg::R0, 12)]), tail_call);
     assert_eq!(refused_raw("w0 = 0", &[call(Reg::R1, 0)]), insn(1, InsnProblem::Function));
     assert_eq!(refused_raw("w0 = 0", &[call(Reg::R2, 9)]), insn(1, InsnProblem::Function));
     let second = Insn::new(0, Reg::R0, Reg::R0, 0, 0);
-    let map = Insn::new(0x18, Reg::R2, Reg::R1, 0, 3);
-    assert_eq!(refused_raw("w0 = 0", &[map, second]), insn(1, InsnProblem::Map));
+    let callback = Insn::new(0x18, Reg::R2, Reg::R4, 0, 3);
+    assert_eq!(refused_raw("w0 = 0", &[callback, second]), insn(1, InsnProblem::Function));
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn opcodes_that_are_not_known_are_shown() {
         (0x94, 0, 4),  // 32-bit remainder
         (0xdc, 0, 16), // byte order
         (0xbf, 8, 0),  // sign-extending move
-        (0x63, -4, 0), // store
+        (0x81, 0, 0),  // sign-extending load
         (0xe5, 0, 0),  // may_goto
         (0xff, 0, 0),
         (0x00, 0, 0),
@@ -118,11 +119,36 @@ fn registers_hold_what_is_asked_of_them() {
         ("w0 = w4; exit", 0, InsnProblem::NoNumber(4)),
         ("r1 += 4; r0 = *(u32 *)(r1 +0); exit", 0, InsnProblem::NoNumber(1)),
         ("r0 = *(u32 *)(r2 +4); exit", 0, InsnProblem::NoContext(2)),
-        ("r4 = 4; r0 = *(u32 *)(r4 +4); exit", 1, InsnProblem::NoContext(4)),
-        ("r0 = *(u32 *)(r10 +0); exit", 0, InsnProblem::NoContext(10)),
     ] {
         assert_eq!(refused(text), insn(index, problem), "{text}");
     }
+}
+
+#[test]
+fn answers_that_no_request_determines_are_undecided() {
+    for (text, index, reason) in [
+        ("r0 = *(u32 *)(r10 -8); exit", 1, "what instruction 0 reads from memory"),
+        ("r4 = 4; r0 = *(u32 *)(r4 +4); exit", 2, "what instruction 1 reads from memory"),
+        ("w0 = 1; if r10 == 0 goto +1; w0 = 0; exit", 1, "the stack's address"),
+        (
+            "call 15; r0 >>= 32; exit",
+            2,
+            "what bpf_get_current_uid_gid, called by instruction 0, returns",
+        ),
+        ("call 9999; exit", 1, "what the helper function, called by instruction 0, returns"),
+    ] {
+        let error = refused(text);
+        assert_eq!(
+            error.to_string(),
+            format!("instruction {index}: depends on {reason}"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn setting_the_return_value_is_no_answer() {
+    assert_eq!(refused("r1 = 0; call 187; w0 = 1; exit"), AnalyzeError::Retval);
 }
 
 #[test]
@@ -144,7 +170,7 @@ fn what_no_request_reaches_may_be_anything() {
     let garbage =
         [Insn::new(0xff, Reg::R5, Reg::R5, -1, 7), Insn::new(0x85, Reg::R0, Reg::R0, 0, 1)];
     let all = [assemble("w0 = 1; exit").insns(), &garbage].concat();
-    assert_eq!(analyze(&Program::new(all)).expect("it is understood").len(), 2);
+    assert_eq!(analyze(&Program::new(all), Budget::PROOF).expect("it is understood").len(), 2);
     let skipped = "r4 = *(u32 *)(r1 +4); w0 = 1; if r4 >= 0 goto +1; r0 = r9; exit";
     checked(skipped);
 }

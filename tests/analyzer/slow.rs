@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use devgate::analyze::analyze;
+use devgate::analyze::{Budget, analyze};
 
 use crate::common::assembly::assemble;
 use crate::expressions::allowed_if;
@@ -40,11 +40,11 @@ fn one_condition_is_decided_soon() {
     assert!(late.is_empty(), "not within {LONG:?}: {late:#?}");
 }
 
-fn takes_long(code: &str) -> bool {
+pub fn takes_long(code: &str) -> bool {
     let text = format!("r5 = *(u32 *)(r1 +8); {code}; w0 = 0; exit; yes: ; w0 = 1; exit");
     let program = assemble(&text);
     let (done, result) = channel();
     // Not joined: it may go on until the test binary ends.
-    thread::spawn(move || done.send(analyze(&program)));
+    thread::spawn(move || done.send(analyze(&program, Budget::PROOF)));
     result.recv_timeout(LONG).is_err()
 }

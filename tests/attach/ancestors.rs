@@ -58,6 +58,7 @@ fn others_are_left_alone() {
     if !require::bpf() {
         return;
     }
+    // With a program of its own, the cgroup is none that an override program is in force for.
     for (flags, as_flags) in [(MULTI, AttachFlags::MULTI), (OVERRIDE, AttachFlags::OVERRIDE)] {
         let top = TestCgroup::new();
         let leaf = top.child();

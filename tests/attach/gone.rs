@@ -2,14 +2,14 @@
 
 use std::os::fd::AsFd;
 
-use devgate::hook::enforce;
-use devgate::kernel::{Program, Stale, detach, load};
+use devgate::enforce::enforce;
+use devgate::kernel::{DirectAttach, Program, detach, load};
 
 use super::common::bpf::{Foreign, any_with_tag};
 use super::common::cgroup::TestCgroup;
 use super::common::enforce::{chain, prepared};
 use super::common::require;
-use super::{MULTI, foreign};
+use super::{EXCLUSIVE, MULTI, OVERRIDE, foreign, ids};
 
 #[test]
 fn a_cgroup_removed_after_it_was_opened_is_an_error() {
@@ -20,7 +20,8 @@ fn a_cgroup_removed_after_it_was_opened_is_an_error() {
     let cgroup = TestCgroup::new();
     let open = cgroup.open();
     cgroup.remove().expect("it is empty");
-    let error = enforce(&open, &prepared.verified, Stale::All).expect_err("it is gone");
+    let error =
+        enforce(&open, &prepared.verified, DirectAttach::default()).expect_err("it is gone");
     let text = chain(&error);
     let expected = format!("cgroup {} does not exist (any more)", cgroup.text());
     assert_eq!(text, expected);
@@ -40,7 +41,8 @@ fn nothing_is_left_in_the_kernel_when_attaching_fails() {
     let top = TestCgroup::new();
     let leaf = top.child();
     let _exclusive = foreign(&top, 1, 0);
-    enforce(&leaf.open(), &prepared.verified, Stale::All).expect_err("the kernel says EPERM");
+    enforce(&leaf.open(), &prepared.verified, DirectAttach::default())
+        .expect_err("the kernel says EPERM");
     // The kernel frees programs a little later.
     for _ in 0..200 {
         if !any_with_tag(tag) {
@@ -74,4 +76,21 @@ fn detaching_a_program_that_is_not_attached_is_success() {
     assert!(matches!(detach(other.open().as_fd(), id), Ok(true)));
     assert!(matches!(detach(other.open().as_fd(), id), Ok(false)));
     assert_eq!(other.ids(), []);
+}
+
+/// The kernel takes an exclusive or override program off whichever program is named.
+#[test]
+fn detaching_a_program_that_is_not_attached_leaves_the_only_one() {
+    if !require::bpf() {
+        return;
+    }
+    for flags in [EXCLUSIVE, OVERRIDE] {
+        let cgroup = TestCgroup::new();
+        let only = foreign(&cgroup, 1, flags);
+        let other = Foreign::allowing("other");
+        assert!(matches!(detach(cgroup.open().as_fd(), other.id), Ok(false)));
+        assert_eq!(cgroup.ids(), ids(&only));
+        assert!(matches!(detach(cgroup.open().as_fd(), only[0].id), Ok(true)));
+        assert_eq!(cgroup.ids(), []);
+    }
 }

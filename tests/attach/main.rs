@@ -2,10 +2,14 @@
 
 mod ancestors;
 mod concurrent;
+mod faults;
 mod gone;
 mod held;
+mod lock;
+mod overridden;
 mod refused;
 mod replaced;
+mod retval;
 
 #[path = "../common/mod.rs"]
 mod common;

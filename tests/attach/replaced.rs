@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use devgate::kernel::{AttachFlags, Stale};
+use devgate::kernel::{AttachFlags, Stale, detach};
 
 use super::common::bpf::Foreign;
 use super::common::cgroup::TestCgroup;
@@ -109,27 +109,44 @@ fn a_full_cgroup_without_a_stale_one_stays_as_it_is() {
     assert_eq!(cgroup.ids(), ids(&foreign));
 }
 
-fn a_lone_program_is_replaced_with_its_own_flags(flags: u32, as_flags: AttachFlags) {
+#[test]
+fn an_exclusive_program() {
     if !require::bpf() {
         return;
     }
     let cgroup = TestCgroup::new();
-    let stale = foreign(&cgroup, 1, flags);
-    assert_eq!(cgroup.flags(), as_flags);
+    let stale = foreign(&cgroup, 1, EXCLUSIVE);
     let put = put(&cgroup, RULES, Stale::All);
     assert_eq!(put.detached, ids(&stale));
     assert_eq!(cgroup.ids(), [put.id]);
-    assert_eq!(cgroup.flags(), as_flags);
+    assert_eq!(cgroup.flags(), AttachFlags::EXCLUSIVE);
 }
 
+/// The kernel would replace it only by another override program, which a program of a child cgroup
+/// takes out of force.
 #[test]
-fn an_exclusive_program() {
-    a_lone_program_is_replaced_with_its_own_flags(EXCLUSIVE, AttachFlags::EXCLUSIVE);
-}
-
-#[test]
-fn an_override_program() {
-    a_lone_program_is_replaced_with_its_own_flags(OVERRIDE, AttachFlags::OVERRIDE);
+fn an_override_program_is_an_error_that_names_it() {
+    if !require::bpf() {
+        return;
+    }
+    let cgroup = TestCgroup::new();
+    let stale = foreign(&cgroup, 1, OVERRIDE);
+    let error = try_put(&cgroup, RULES, Stale::All).expect_err("its flags would be inherited");
+    assert_eq!(
+        chain(&error),
+        format!(
+            "cgroup {}: program {} was attached as override, and the kernel replaces it only by \
+             another override program, which a program of a cgroup below would take out of \
+             force; detach it first (`devgate detach`), which leaves the cgroup without a program \
+             until then",
+            cgroup.text(),
+            stale[0].id
+        )
+    );
+    assert_eq!((cgroup.ids(), cgroup.flags()), (ids(&stale), AttachFlags::OVERRIDE));
+    detach(cgroup.open().as_fd(), stale[0].id).expect("the remedy");
+    let put = put(&cgroup, RULES, Stale::All);
+    assert_eq!((cgroup.ids(), cgroup.flags()), (vec![put.id], AttachFlags::MULTI));
 }
 
 #[test]

@@ -46,9 +46,9 @@ fn other_fields_never_matter() {
         "mounts": {"mounts": "mounts"}, "devices": [{"allow": 7}], "resources": 7, "": {"": []},
         "half a surrogate pair": "\ud800", "big": 123456789012345678901234567890,
         "linux": {
-            "namespaces": 7, "devices": "no array", "Resources": [], "cgroupsPath": {},
+            "namespaces": 7, "devices": "no array", "Resource": [], "cgroupsPath": {},
             "resources": {
-                "memory": [], "cpu": "all", "Devices": 7, "device": null, "network": {"devices": 1},
+                "memory": [], "cpu": "all", "device": null, "network": {"devices": 1},
                 "devices": [{"allow": false, "access": "rwm"}],
                 "unified": 7, "unified": 8
             },
@@ -63,14 +63,14 @@ fn other_fields_never_matter() {
 #[test]
 fn keys_that_rules_do_not_have_are_worth_a_warning() {
     let rule =
-        r#"{"allow":true,"type":"c","major":1,"minor":3,"Minor":7,"x\ny":[{}],"access":"r"}"#;
+        r#"{"allow":true,"type":"c","major":1,"minor":3,"minors":7,"x\ny":[{}],"access":"r"}"#;
     let config = format!(r#"{{"linux":{{"resources":{{"devices":[{rule}]}}}}}}"#);
     let args = ["check", "--config", "-", "--default-devices", "none", "c 1:3 r"];
     let run = devgate(&args, &config);
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(
         run.stderr,
-        "devgate: warning: linux.resources.devices[0].Minor: unknown key, passed over\n\
+        "devgate: warning: linux.resources.devices[0].minors: unknown key, passed over\n\
          devgate: warning: linux.resources.devices[0].x\\ny: unknown key, passed over\n"
     );
     assert_eq!(run.text().lines().count(), 1, "{run:?}");

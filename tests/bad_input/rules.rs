@@ -142,7 +142,7 @@ fn allow() {
     fourth_rule(&[
         ("{}", ".allow: missing (expected true or false)"),
         (r#"{"type":"c","access":"rwm"}"#, ".allow: missing (expected true or false)"),
-        (r#"{"Allow":true}"#, ".allow: missing (expected true or false)"),
+        (r#"{"allowed":true}"#, ".allow: missing (expected true or false)"),
         (r#"{"allow":null}"#, ".allow: invalid type: null, expected a boolean"),
         (r#"{"allow":1}"#, ".allow: invalid type: integer `1`, expected a boolean"),
         (r#"{"allow":"true"}"#, ".allow: invalid type: string \"true\", expected a boolean"),

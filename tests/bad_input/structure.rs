@@ -79,3 +79,50 @@ fn more_documents_than_two() {
         ("{}}", ".: more follows the first JSON value, which ends at byte 2"),
     ]);
 }
+
+/// Go's encoding/json takes them for the key itself.
+#[test]
+fn keys_in_another_letter_case_at_each_level() {
+    let cases = [
+        ("Linux", r#"{"Linux":{"resources":{"devices":[]}}}"#, "linux"),
+        ("LINUX", r#"{"linux":{},"LINUX":null}"#, "linux"),
+        ("linux.Resources", r#"{"linux":{"resources":{},"Resources":{}}}"#, "resources"),
+        ("linux.re\u{17f}ources", r#"{"linux":{"re\u017fources":{}}}"#, "resources"),
+        ("linux.resources.DEVICES", r#"{"linux":{"resources":{"DEVICES":[]}}}"#, "devices"),
+        (
+            "linux.resources.device\u{17f}",
+            r#"{"linux":{"resources":{"device\u017f":7}}}"#,
+            "devices",
+        ),
+    ];
+    let stage = Stage::new();
+    stage.all_fail(
+        cases.map(|(path, config, name)| (stage.state() + config, other_case(path, name))),
+    );
+}
+
+#[test]
+fn keys_of_a_rule_in_another_letter_case() {
+    let cases = [
+        ("Allow", "allow"),
+        ("TYPE", "type"),
+        ("Major", "major"),
+        ("mInOr", "minor"),
+        ("Access", "access"),
+        ("acce\u{17f}\u{17f}", "access"),
+    ];
+    let stage = Stage::new();
+    stage.all_fail(cases.map(|(key, name)| {
+        let rules = format!(r#"[{{"allow":false}},{{"allow":true,"{key}":7}}]"#);
+        let config = format!(r#"{{"linux":{{"resources":{{"devices":{rules}}}}}}}"#);
+        let path = format!("linux.resources.devices[1].{key}");
+        (stage.state() + &config, other_case(&path, name))
+    }));
+}
+
+fn other_case(path: &str, name: &str) -> String {
+    format!(
+        "config.json (standard input): {path}: the key must be written {name:?}: runc takes this \
+         spelling for it and crun ignores it"
+    )
+}

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use super::CONFIG;
 use super::common::bpf::Foreign;
 use super::common::cgroup::TestCgroup;
-use super::common::command::{Run, devgate};
+use super::common::command::{Run, command, devgate};
 use super::common::require;
 
 fn apply(cgroup: &TestCgroup, args: &[&str]) -> Run {
@@ -43,6 +43,32 @@ fn it_says_what_it_attached_and_detached() {
 }
 
 #[test]
+fn what_it_did_is_told_although_standard_output_is_full() {
+    if !require::bpf() {
+        return;
+    }
+    let cgroup = TestCgroup::new();
+    apply(&cgroup, &[]);
+    let first = the_only(&cgroup);
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let complaint = |args: &[&str]| {
+        let output = command(args).stdout(full()).output().expect("it can be run");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).expect("messages are text")
+    };
+    let config = super::common::files::sample("podman4-plain", "config.json");
+    let config = config.to_str().expect("a path of text");
+    let applied = complaint(&["apply", "--cgroup", cgroup.text(), "--config", config]);
+    let second = the_only(&cgroup);
+    let full = "devgate: standard output: No space left on device (os error 28); this was done";
+    let expected = format!("{full}: attached program {second} (");
+    assert!(applied.starts_with(&expected), "{applied}");
+    assert!(applied.ends_with(&format!("; detached program {first}\n")), "{applied}");
+    let detached = complaint(&["detach", "--cgroup", cgroup.text(), "--id", &second]);
+    assert_eq!(detached, format!("{full}: detached program {second}\n"));
+}
+
+#[test]
 fn stale_modes() {
     if !require::bpf() {
         return;
@@ -73,7 +99,7 @@ fn a_program_held_by_a_link_is_warned_about() {
     let id = held.id;
     assert_eq!(
         run.complaint(),
-        format!("warning: program {id} is left, for it is held by a bpf_link")
+        format!("warning: program {id} stays attached: it is held by a bpf_link")
     );
     assert_eq!(cgroup.ids().len(), 2);
     let detached = detach(&cgroup, &id.to_string());

@@ -1,15 +1,18 @@
 //! The hook's log: engines drop what a hook prints, or lose it.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::CONFIG;
 use super::common::bpf::Foreign;
 use super::common::cgroup::TestCgroup;
-use super::common::command::{Run, devgate};
+use super::common::command::{Run, devgate, run};
 use super::common::require;
 use super::common::sleeper::Sleeper;
 
@@ -31,11 +34,14 @@ impl Stage {
         self.dir.path().join("devgate.log")
     }
 
-    fn hook(&self, id: &str, format: &str, log: &Path) -> Run {
+    fn input(&self, id: &str) -> String {
         let pid = self.container.pid();
-        let state = format!(r#"{{"id":"{id}","pid":{pid},"bundle":"/no/bundle"}}{CONFIG}"#);
+        format!(r#"{{"id":"{id}","pid":{pid},"bundle":"/no/bundle"}}{CONFIG}"#)
+    }
+
+    fn hook(&self, id: &str, format: &str, log: &Path) -> Run {
         let log = log.to_str().expect("a path of text");
-        devgate(&["hook", "--log-format", format, "--log", log], state)
+        devgate(&["hook", "--log-format", format, "--log", log], self.input(id))
     }
 
     fn lines(&self) -> Vec<String> {
@@ -148,9 +154,11 @@ fn a_log_that_can_not_be_opened_stops_everything() {
         return;
     }
     let stage = Stage::new();
+    let folder = stage.dir.path().join("folder");
+    fs::create_dir(&folder).expect("a folder");
     for (log, why) in [
         (stage.dir.path().join("no/such/folder/log"), "No such file or directory (os error 2)"),
-        (stage.dir.path().to_owned(), "Is a directory (os error 21)"),
+        (folder, "Is a directory (os error 21)"),
     ] {
         let run = stage.hook("c1", "text", &log);
         assert_eq!(run.failure(), format!("log {} can't be opened: {why}", log.display()));
@@ -164,13 +172,127 @@ fn a_full_disk_is_no_reason_to_go_back() {
         return;
     }
     let stage = Stage::new();
-    let run = stage.hook("c1", "text", Path::new("/dev/full"));
+    let log = stage.log();
+    let limited = "ulimit -f 0; trap '' XFSZ; exec \"$0\" hook --log \"$1\"";
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", limited, env!("CARGO_BIN_EXE_devgate")]).arg(&log);
+    let run = run(&mut command, stage.input("c1"));
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert_eq!(
-        run.complaint(),
-        "warning: log /dev/full can't be written: No space left on device (os error 28)"
-    );
+    let why = "can't be written: File too large (os error 27)";
+    assert_eq!(run.complaint(), format!("warning: log {} {why}", log.display()));
     stage.id();
+}
+
+#[test]
+fn its_directory_is_made() {
+    if !require::bpf() {
+        return;
+    }
+    let stage = Stage::new();
+    let log = stage.dir.path().join("own/devgate.log");
+    stage.hook("c1", "text", &log).success();
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o7777;
+    assert_eq!((mode(&stage.dir.path().join("own")), mode(&log)), (0o755, 0o644));
+    // root's own link to a directory is as good.
+    symlink(stage.dir.path().join("own"), stage.dir.path().join("link")).expect("a link");
+    stage.hook("c2", "text", &stage.dir.path().join("link/devgate.log")).success();
+    assert_eq!(fs::read_to_string(log).expect("a log").lines().count(), 2);
+}
+
+/// What is there, and what the hook says of it. `DIR` stands for the log's directory.
+type Unsafe = (fn(&Path), &'static str);
+
+const OTHER: u32 = 1000;
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("its mode can be set");
+}
+
+fn write(dir: &Path) {
+    fs::write(dir.join("log"), "as it was\n").expect("a file can be written");
+}
+
+fn make(dir: &Path, kind: SFlag) {
+    let mode = Mode::from_bits_truncate(0o600);
+    mknod(&dir.join("log"), kind, mode, makedev(1, 3)).expect("a node can be made");
+}
+
+const UNSAFE: [Unsafe; 12] = [
+    (|dir| chmod(dir, 0o777), "DIR can be changed by others (mode 0777)"),
+    (|dir| chmod(dir, 0o775), "DIR can be changed by others (mode 0775)"),
+    (|dir| chmod(dir, 0o1777), "DIR can be changed by others (mode 1777)"),
+    (|dir| chown(dir, Some(OTHER), None).expect("it"), "DIR belongs to user 1000, not to root"),
+    (|dir| chmod(parent(dir), 0o775), "UP can be changed by others (mode 0775)"),
+    (
+        |dir| chown(parent(dir), Some(OTHER), None).expect("it"),
+        "UP belongs to user 1000, not to root",
+    ),
+    (
+        |dir| {
+            write(dir);
+            chmod(&dir.join("log"), 0o666);
+        },
+        "DIR/log can be changed by others (mode 0666)",
+    ),
+    (
+        |dir| {
+            write(dir);
+            chown(dir.join("log"), Some(OTHER), None).expect("it");
+        },
+        "DIR/log belongs to user 1000, not to root",
+    ),
+    (
+        |dir| symlink(parent(dir).join("victim"), dir.join("log")).expect("a link"),
+        "Too many levels of symbolic links (os error 40)",
+    ),
+    (|dir| make(dir, SFlag::S_IFIFO), "not a regular file"),
+    (|dir| make(dir, SFlag::S_IFCHR), "not a regular file"),
+    (|dir| make(dir, SFlag::S_IFSOCK), "not a regular file"),
+];
+
+fn parent(path: &Path) -> &Path {
+    path.parent().expect("a folder")
+}
+
+#[test]
+fn a_log_that_others_could_replace_stops_everything() {
+    if !require::bpf() {
+        return;
+    }
+    for (prepare, why) in UNSAFE {
+        let stage = Stage::new();
+        let (up, dir) = (stage.dir.path().join("up"), stage.dir.path().join("up/dir"));
+        fs::create_dir_all(&dir).expect("a folder");
+        let victim = up.join("victim");
+        fs::write(&victim, "as it was\n").expect("a file can be written");
+        prepare(&dir);
+        let run = stage.hook("c1", "text", &dir.join("log"));
+        let text = |path: &Path| path.to_str().expect("text").to_owned();
+        let why = why.replace("DIR", &text(&dir)).replace("UP", &text(&up));
+        assert!(run.failure().contains(&format!(": {why}")), "{why}: {run:?}");
+        assert_eq!(stage.cgroup.ids(), []);
+        assert_eq!(fs::read_to_string(&victim).expect("a file"), "as it was\n");
+        if dir.join("log").is_file() {
+            assert_eq!(fs::read_to_string(dir.join("log")).expect("a file"), "as it was\n");
+        }
+    }
+}
+
+/// Its owner could lead it elsewhere.
+#[test]
+fn a_link_of_somebody_else_on_the_way_stops_everything() {
+    if !require::bpf() {
+        return;
+    }
+    let stage = Stage::new();
+    let (dir, link) = (stage.dir.path().join("dir"), stage.dir.path().join("link"));
+    fs::create_dir(&dir).expect("a folder");
+    symlink(&dir, &link).expect("a link");
+    lchown(&link, Some(OTHER), None).expect("its owner can be set");
+    let run = stage.hook("c1", "text", &link.join("log"));
+    let why = format!("{} belongs to user 1000, not to root", link.display());
+    assert!(run.failure().contains(&why), "{run:?}");
+    assert_eq!((stage.cgroup.ids(), fs::read_dir(dir).expect("a folder").count()), (vec![], 0));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod hook;
 mod inspect;
 mod log;
 mod mounts;
+mod process;
 mod rootless;
 mod unprivileged;
 mod usage;

@@ -1,6 +1,7 @@
 //! The hook in a user namespace, where the kernel loads no device programs.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::process::Command;
 
 use super::CONFIG;
@@ -15,6 +16,13 @@ fn possible() -> bool {
     let allowed = Command::new("unshare").args(UNSHARE).arg("true").output();
     let allowed = allowed.is_ok_and(|output| output.status.success());
     require::bpf() && require::require(allowed, "it needs user namespaces and unshare(1)")
+}
+
+/// Not root, and not the user that stands for those who are not mapped.
+const USER: u32 = 1000;
+
+fn has_setpriv() -> bool {
+    Command::new("setpriv").arg("--version").output().is_ok()
 }
 
 fn hook(pid: u32, args: &[&str]) -> Run {
@@ -69,6 +77,28 @@ fn the_log_says_that_it_was_skipped() {
     let line: serde_json::Value = serde_json::from_str(&text).expect("one line");
     assert_eq!((&line["result"], &line["container"]), (&"skipped".into(), &"c1".into()));
     assert!(line["error"].as_str().is_some_and(|error| error.starts_with(CAUSE)), "{line}");
+}
+
+/// There the machine's own directories belong to a user that is not mapped.
+#[test]
+fn a_users_own_log_is_written() {
+    if !possible() || !require::require(has_setpriv(), "it needs setpriv(1)") {
+        return;
+    }
+    let cgroup = TestCgroup::new();
+    let container = Sleeper::within(&cgroup);
+    let dir = tempfile::tempdir().expect("a folder");
+    let (binary, log) = (dir.path().join("devgate"), dir.path().join("log"));
+    fs::copy(env!("CARGO_BIN_EXE_devgate"), &binary).expect("a copy");
+    chown(dir.path(), Some(USER), Some(USER)).expect("its owner can be set");
+    let pid = container.pid();
+    let input = format!(r#"{{"id":"c1","pid":{pid},"bundle":"/no/bundle"}}{CONFIG}"#);
+    let mut command = Command::new("setpriv");
+    command.args(["--clear-groups", &format!("--reuid={USER}"), &format!("--regid={USER}")]);
+    command.arg("unshare").args(UNSHARE).arg(binary).args(["hook", "--log"]).arg(&log);
+    let ran = run(&mut command, input);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(fs::read_to_string(log).expect("there is a log").contains(" devgate skipped "));
 }
 
 /// What has nothing to do with rights stays an error.

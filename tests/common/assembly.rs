@@ -34,6 +34,8 @@ const CONDITIONS: [(&str, u8); 11] = [
 
 const LOADS: [(&str, u8); 4] = [("*(u8", 0x71), ("*(u16", 0x69), ("*(u32", 0x61), ("*(u64", 0x79)];
 
+const STORES: [(&str, u8); 4] = [("*(u8", 0x73), ("*(u16", 0x6b), ("*(u32", 0x63), ("*(u64", 0x7b)];
+
 /// The program that `text` says: statements apart by line ends or semicolons, `name:` being a
 /// label.
 pub fn assemble(text: &str) -> Program {
@@ -63,6 +65,11 @@ fn encode(statement: &str, here: usize, labels: &HashMap<&str, i64>) -> Option<V
     };
     let one = match words[..] {
         ["exit"] => Insn::new(0x95, Reg::R0, Reg::R0, 0, 0),
+        ["call", helper] => Insn::new(0x85, Reg::R0, Reg::R0, 0, helper.parse().ok()?),
+        [size, at, "=", src] if size.starts_with("*(") => store(size, at, src)?,
+        [size, base, at, "=", src] if size.starts_with("*(") => {
+            store(size, &format!("{base}{at}"), src)?
+        }
         ["goto", target] => Insn::new(0x05, Reg::R0, Reg::R0, offset(target)?, 0),
         ["if", dst, condition, src, "goto", target] => {
             let class = if dst.starts_with('w') { 0x06 } else { 0x05 };
@@ -81,6 +88,14 @@ fn encode(statement: &str, here: usize, labels: &HashMap<&str, i64>) -> Option<V
         _ => return None,
     };
     Some(vec![one])
+}
+
+/// `*(u64 *)(r10 -8) = r1`: the words before the sign are the size and the place.
+fn store(size: &str, place: &str, src: &str) -> Option<Insn> {
+    let code = code(&STORES, size)?;
+    let place = place.strip_prefix("*)(")?.strip_suffix(')')?;
+    let (base, at) = place.split_at(place.find(['+', '-'])?);
+    Some(Insn::new(code, register(base)?, register(src)?, at.parse().ok()?, 0))
 }
 
 fn alu_class(dst: &str) -> u8 {

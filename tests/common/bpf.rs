@@ -26,6 +26,8 @@ type Attr = [u32; 32];
 
 /// Where `prog_name` is in the attr of BPF_PROG_LOAD, in words.
 const NAME: usize = 12;
+/// And `expected_attach_type`.
+const EXPECTED_ATTACH_TYPE: usize = 17;
 
 fn bpf(command: libc::c_long, attr: &mut Attr) -> nix::Result<libc::c_long> {
     // SAFETY: the attr is exclusively borrowed and of the size that is passed. Addresses in it
@@ -151,6 +153,8 @@ fn load(name: &str, insns: &[Insn]) -> Foreign {
     for (to, word) in attr[NAME..].iter_mut().zip(bytes.as_chunks::<4>().0) {
         *to = u32::from_ne_bytes(*word);
     }
+    // Without it the kernel knows no bpf_set_retval.
+    attr[EXPECTED_ATTACH_TYPE] = ATTACH_TYPE_CGROUP_DEVICE;
     let fd = descriptor(bpf(PROG_LOAD, &mut attr).expect("BPF_PROG_LOAD"));
     let id = id_of(fd.as_fd());
     Foreign { fd, id }

@@ -1,7 +1,7 @@
 //! Policies put on cgroups through the library.
 
-use devgate::hook::{EnforceError, Prepared, enforce, prepare};
-use devgate::kernel::{Outcome, ProgId, Stale};
+use devgate::enforce::{EnforceError, Prepared, enforce, prepare};
+use devgate::kernel::{DirectAttach, Outcome, ProgId, Stale};
 use devgate::policy::{DefaultDevices, Policy};
 
 use super::cgroup::TestCgroup;
@@ -13,7 +13,8 @@ pub fn prepared(rules: &[&str]) -> Prepared {
 }
 
 pub fn try_put(cgroup: &TestCgroup, rules: &[&str], stale: Stale) -> Result<Outcome, EnforceError> {
-    enforce(&cgroup.open(), &prepared(rules).verified, stale)
+    let how = DirectAttach { stale, ..DirectAttach::default() };
+    enforce(&cgroup.open(), &prepared(rules).verified, how)
 }
 
 /// The outcome, as plain numbers, of what has to work.

@@ -53,6 +53,22 @@ fn a_container_that_names_the_device_is_gated() {
     runtime.containerd.assert_empty();
 }
 
+/// A pod's annotations are not its containers'.
+#[test]
+fn an_annotation_of_the_pod_has_no_effect() {
+    if !Version::Two.is_ready() {
+        return;
+    }
+    let runtime = Runtime::new(Containerd::start(Version::Two, place()));
+    let pod = runtime.start_pod_annotated(&[("cdi.k8s.io/devgate", DEVICE)]);
+    let container = pod.start(pod.config(&PLAIN.asked, PLAIN.steps)).expect("it starts");
+    container.expect(PLAIN.steps);
+    Inspected::of(&container.cgroup).assert_none_of_ours();
+    container.remove();
+    pod.remove();
+    runtime.containerd.assert_empty();
+}
+
 #[test]
 fn a_container_that_the_hook_refuses_does_not_start() {
     if !Version::Two.is_ready() {

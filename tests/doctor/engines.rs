@@ -49,10 +49,12 @@ impl Machine {
         devgate(&["doctor", "engines", "--prefix", self.prefix()], "")
     }
 
-    /// The exit code, and the lines that are not ok.
+    /// The exit code, and the lines that something is to be done about.
     fn trouble(&self) -> (i32, Vec<String>) {
         let run = self.doctor();
-        let lines = run.text().lines().filter(|line| !line.starts_with("ok ")).map(str::to_owned);
+        let is_well =
+            |line: &&str| ["ok ", "registered "].iter().any(|level| line.starts_with(level));
+        let lines = run.text().lines().filter(|line| !is_well(line)).map(str::to_owned);
         (run.code.expect("it ended"), lines.collect())
     }
 }
@@ -69,17 +71,34 @@ fn a_machine_is_healthy_once_its_engine_runs_the_hook() {
     let registered = "registered in /usr/share/containers/oci/hooks.d/devgate.json: \
                       /usr/bin/devgate devgate hook\n";
     assert!(run.success().contains(registered), "{run:?}");
+    // That it runs is not seen.
+    assert!(run.text().lines().any(|line| line.starts_with("registered  engines/podman ")));
     assert_eq!(machine.trouble(), (0, Vec::new()));
 }
 
 #[test]
 fn what_stops_containers_is_broken() {
     let machine = Machine::new();
-    machine.install(&["podman", "--log", "/var/log/devgate.log"]);
+    machine.install(&["podman", "--log", "/var/lib/devgate/devgate.log"]);
     let (code, lines) = machine.trouble();
-    assert!(code == 1 && lines[0].contains("there is no directory /var/log"), "{lines:?}");
-    machine.write("var/log/any", "", 0o644);
+    assert!(
+        code == 1 && lines[0].contains("there is no directory /var/lib/devgate; mkdir -p /var"),
+        "{lines:?}"
+    );
+    // The hook makes the last one.
+    machine.write("var/lib/any", "", 0o644);
     assert_eq!(machine.trouble().0, 0);
+    let mode = |mode| {
+        let dir = machine.0.path().join("var/lib");
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode)).expect("its mode can be set");
+    };
+    mode(0o775);
+    let (code, lines) = machine.trouble();
+    let why = "the log can't be written, so no container starts: /var/lib/devgate/devgate.log: \
+               /var/lib can be changed by others (mode 0775)";
+    assert!(code == 1 && lines[0].contains(why), "{lines:?}");
+    assert!(lines[0].ends_with("; devgate install podman --log FILE"), "{lines:?}");
+    mode(0o755);
     machine.write("usr/share/containers/oci/hooks.d/a.json", "{", 0o644);
     let (code, lines) = machine.trouble();
     assert!(code == 1 && lines[0].contains("a.json: not JSON"), "{lines:?}");
@@ -126,25 +145,67 @@ fn a_containerd_that_runs_since_before_is_told() {
     }
     machine.write("spec.json", r#"{"ociVersion":"1.1.0"}"#, 0o644);
     let spec = format!("{}/spec.json", machine.prefix());
-    let before = Daemon::start(&machine);
+    let before = Daemon::start(&machine, "containerd");
     machine.install(&["containerd", "--spec", &spec, "--apply"]);
     let (code, lines) = machine.trouble();
     let text = "containerd runs since before /etc/containerd/config.toml was written; systemctl";
     assert!(code == 4 && lines[0].contains(text), "{lines:?}");
     drop(before);
     sleep(Duration::from_millis(50));
-    let _after = Daemon::start(&machine);
+    let _after = Daemon::start(&machine, "containerd");
     assert_eq!(machine.trouble(), (0, Vec::new()));
+}
+
+/// It reads which hooks directories there are when it starts, and their files all the time.
+#[test]
+fn a_cri_o_that_runs_since_before_its_hooks_dir_is_told() {
+    if !ready("busybox") {
+        return;
+    }
+    let machine = Machine::new();
+    fs::remove_file(machine.0.path().join("usr/bin/podman")).expect("it is there");
+    for name in ["crio", "busybox"] {
+        let program = machine.0.path().join("usr/bin").join(name);
+        fs::copy(rootfs::BUSYBOX, program).expect("it can be copied");
+    }
+    let before = Daemon::start(&machine, "crio");
+    machine.install(&["crio"]);
+    assert_eq!(machine.trouble(), (0, Vec::new()));
+    let drop_in = "[crio.runtime]\nhooks_dir = ['/etc/hooks.d']\n";
+    machine.write("etc/crio/crio.conf.d/1.conf", drop_in, 0o644);
+    machine.install(&["crio"]);
+    let (code, lines) = machine.trouble();
+    let text = "crio runs since before /etc/crio/crio.conf.d/1.conf was written; systemctl restart";
+    assert!(code == 4 && lines[0].contains(text), "{lines:?}");
+    drop(before);
+    sleep(Duration::from_millis(50));
+    let _after = Daemon::start(&machine, "crio");
+    assert_eq!(machine.trouble(), (0, Vec::new()));
+}
+
+/// Where CRI-O does not look by its configuration there may be a file, but no hook.
+#[test]
+fn a_file_that_cri_o_does_not_read_is_no_registration() {
+    let machine = Machine::new();
+    machine.write("usr/bin/crio", "", 0o755);
+    machine.install(&["podman"]);
+    let usr = machine.0.path().join("usr/share/containers/oci/hooks.d");
+    let etc = machine.0.path().join("etc/containers/oci/hooks.d");
+    fs::create_dir_all(etc.parent().expect("a folder")).expect("a folder can be made");
+    fs::rename(usr, etc).expect("it can be moved");
+    let (code, lines) = machine.trouble();
+    let text = "not registered in /usr/share/containers/oci/hooks.d; devgate install crio";
+    assert!(code == 4 && lines.iter().any(|line| line.contains(text)), "{lines:?}");
 }
 
 struct Daemon(Child);
 
 impl Daemon {
-    fn start(machine: &Machine) -> Daemon {
+    fn start(machine: &Machine, name: &str) -> Daemon {
         // By its own name it is no applet of busybox.
-        let script = r#"exec -a busybox /usr/bin/containerd sh -c "echo; read -r _""#;
+        let script = format!(r#"exec -a busybox /usr/bin/{name} sh -c "echo; read -r _""#);
         let mut command = Command::new("chroot");
-        command.args([machine.prefix(), "/usr/bin/busybox", "sh", "-c", script]);
+        command.args([machine.prefix(), "/usr/bin/busybox", "sh", "-c", &script]);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("it can be started");
         let mut line = [0];
@@ -172,6 +233,8 @@ fn json_has_the_engines_too() {
     let checks = report["findings"].as_array().expect("findings").iter();
     let checks: Vec<&str> = checks.map(|f| f["check"].as_str().expect("text")).collect();
     assert_eq!(checks, ["podman", "crio", "nri", "containerd", "cdi"]);
+    assert_eq!(report["findings"][0]["level"], "registered");
+    assert_eq!(report["level"], "registered");
 }
 
 #[test]

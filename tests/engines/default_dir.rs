@@ -24,7 +24,7 @@ fn install_gates_and_uninstall_does_not() {
         podman.expect(&[], STEPS);
         let (_, found) = doctor(&podman);
         let registered = format!("registered in {FILE}: /usr/local/bin/devgate devgate hook");
-        assert!(found.starts_with("ok ") && found.contains(&registered), "{found}");
+        assert!(found.starts_with("registered ") && found.contains(&registered), "{found}");
         podman.devgate(&["uninstall", "podman"]).success();
         podman.expect_ungated(&[]);
         let (_, found) = doctor(&podman);

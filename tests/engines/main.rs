@@ -10,4 +10,5 @@ mod engine;
 mod kinds;
 mod podman;
 mod podman_hooks;
+mod prove;
 mod when;

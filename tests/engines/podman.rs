@@ -114,14 +114,17 @@ fn a_log_that_cant_be_opened_stops_the_container() {
         let podman = Podman::without_hook_of(debian);
         // Not a missing folder: whatever says "no such file", podman takes for a missing command
         // and exits with 127.
-        podman.add_devgate(&["--log", "/proc"]);
+        let log = podman.path("unusable.log");
+        podman.add_devgate(&["--log", &log]);
+        // `install` would refuse it.
+        fs::create_dir(&log).expect("a folder can be made");
         // crun shows what a hook prints nowhere else.
         let printed = podman.path("printed");
         let annotation = format!("--annotation=run.oci.hooks.stderr={printed}");
         let stderr = podman.expect_failure(&[&annotation]);
         let printed = fs::read_to_string(printed).unwrap_or_default();
-        let complaint = "devgate: log /proc can't be opened: Is a directory";
-        assert!(stderr.contains(complaint) || printed.contains(complaint), "{stderr}{printed}");
+        let complaint = format!("devgate: log {log} can't be opened: Is a directory");
+        assert!(stderr.contains(&complaint) || printed.contains(&complaint), "{stderr}{printed}");
     });
 }
 

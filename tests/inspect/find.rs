@@ -1,12 +1,18 @@
 //! Containers by their ids.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
+use super::common::bpf::Foreign;
 use super::common::cgroup::TestCgroup;
 use super::common::command::{Run, devgate};
 use super::common::require;
 use super::common::sleeper::Sleeper;
+
+const MULTI: u32 = 2;
 
 /// A directory below a test's cgroup that goes before it.
 struct Below(PathBuf);
@@ -85,5 +91,50 @@ fn a_bare_number_is_a_process_and_a_path_a_directory() {
             first_line(&devgate(&["inspect", what], "")),
             format!("cgroup {}", cgroup.text())
         );
+    }
+}
+
+/// What each engine calls a container's cgroup, and the one that its processes are in.
+const ENGINES: [(&str, &str); 9] = [
+    ("podman", "machine.slice/libpod-ID.scope"),
+    ("podman --cgroups=split", "app.service/libpod-payload-ID"),
+    (
+        "CRI-O",
+        "kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-podUID.slice/crio-ID.scope",
+    ),
+    ("CRI-O with cgroupfs", "kubepods/besteffort/podUID/crio-ID"),
+    ("containerd", "kubepods.slice/kubepods-podUID.slice/cri-containerd-ID.scope"),
+    ("containerd with cgroupfs", "kubepods/burstable/podUID/ID"),
+    ("Docker", "system.slice/docker-ID.scope"),
+    ("Docker with cgroupfs", "docker/ID"),
+    ("crun", "machine.slice/libpod-ID.scope/container"),
+];
+
+/// By `inspect`, `check` and `ls`.
+#[test]
+fn every_engines_containers_are_found() {
+    if !require::bpf() {
+        return;
+    }
+    for (engine, name) in ENGINES {
+        let top = TestCgroup::new();
+        let id = id('d');
+        let name = name.replace("ID", &id).replace("UID", "1b3c4d5e_0000_4a2b_8c9d_0123456789ab");
+        let mut below = Vec::new();
+        let mut path = top.path().to_owned();
+        for part in name.split('/') {
+            path.push(part);
+            fs::create_dir(&path).expect("a cgroup can be made");
+            below.insert(0, Below(path.clone()));
+        }
+        let dir = fs::File::open(&path).expect("it can be opened");
+        Foreign::allowing("x").attach(dir.as_fd(), MULTI);
+        let inspected = first_line(&devgate(&["inspect", &id[..20]], ""));
+        assert_eq!(inspected, format!("cgroup {}", path.display()), "{engine}");
+        let checked = devgate(&["check", "--container", &id[..20], "c 1:3 r"], "");
+        assert!(checked.success().starts_with("allow "), "{engine}: {checked:?}");
+        let listed = devgate(&["ls", "--json", "--cgroup", top.text()], "");
+        let listed: Value = serde_json::from_str(listed.success()).expect("JSON");
+        assert_eq!(listed[0]["container"], id.as_str(), "{engine}");
     }
 }

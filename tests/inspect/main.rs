@@ -7,4 +7,5 @@ mod find;
 mod list;
 mod live;
 mod opaque;
+mod retval;
 mod together;

@@ -25,7 +25,15 @@ fn inspect(cgroup: &TestCgroup) -> Value {
     serde_json::from_str(run.success()).expect("one JSON object")
 }
 
-/// Attached beside a program that denies everything.
+const ALLOW: [Insn; 2] =
+    [Insn::new(0xb7, Reg::R0, Reg::R0, 0, 1), Insn::new(0x95, Reg::R0, Reg::R0, 0, 0)];
+const GET_CURRENT_UID_GID: i32 = 15;
+
+fn call(helper: i32) -> Insn {
+    insn(0x85, Reg::R0, Reg::R0, helper)
+}
+
+/// Attached after a program that denies everything.
 fn reason(name: &str, insns: &[Insn]) -> String {
     let cgroup = TestCgroup::new();
     let opaque = Foreign::with(name, insns);
@@ -38,6 +46,7 @@ fn reason(name: &str, insns: &[Insn]) -> String {
     assert_eq!(program.get("rules"), None);
     assert_eq!(report["effective"]["unknown"][0], program["id"]);
     assert_eq!(report["effective"]["rules"], Value::Array(Vec::new()));
+    assert_eq!(report["effective"]["verdict"], "exact");
     // What another program denies is known to be denied all the same.
     let run = devgate(&["check", "--cgroup", cgroup.text(), "c 1:3 r"], "");
     assert_eq!(run.code, Some(3));
@@ -47,36 +56,80 @@ fn reason(name: &str, insns: &[Insn]) -> String {
 }
 
 #[test]
-fn a_helper_call_is_named() {
+fn an_answer_that_a_helper_decides_is_opaque_and_the_helper_is_named() {
     if !require::bpf() {
         return;
     }
-    const GET_CURRENT_UID_GID: i32 = 15;
     let insns = [
-        insn(0x85, Reg::R0, Reg::R0, GET_CURRENT_UID_GID),
-        insn(0xb7, Reg::R0, Reg::R0, 1),
+        call(GET_CURRENT_UID_GID),
+        insn(0x57, Reg::R0, Reg::R0, 1),
         insn(0x95, Reg::R0, Reg::R0, 0),
     ];
     let reason = reason("calls", &insns);
-    // The kernel has put an address in place of the number.
-    assert!(reason.starts_with("instruction 0: calls a helper function"), "{reason}");
+    assert_eq!(
+        reason,
+        "instruction 2: depends on what bpf_get_current_uid_gid, called by instruction 0, returns"
+    );
 }
 
 #[test]
-fn a_map_lookup_is_named() {
+fn a_program_that_only_calls_harmless_helpers_is_decoded() {
+    if !require::bpf() {
+        return;
+    }
+    let cgroup = TestCgroup::new();
+    let insns = [&[call(GET_CURRENT_UID_GID)][..], &ALLOW].concat();
+    Foreign::with("counts", &insns).attach(cgroup.open().as_fd(), MULTI);
+    let report = inspect(&cgroup);
+    assert_eq!(report["programs"][0]["opaque"], Value::Null);
+    assert_eq!(report["programs"][0]["retval"], Value::Null);
+    assert_eq!(report["effective"]["rules"][0]["allow"], true);
+    let run = devgate(&["inspect", "--asm", cgroup.text()], "");
+    assert!(run.success().contains(": call bpf_get_current_uid_gid#"), "{}", run.text());
+    devgate(&["check", "--cgroup", cgroup.text(), "c 1:3 r"], "").success();
+}
+
+#[test]
+fn a_map_that_makes_no_difference_is_no_matter() {
     if !require::bpf() {
         return;
     }
     let map = map();
     let pseudo_map_fd = Reg::R1;
     let insns = [
-        insn(0x18, Reg::R2, pseudo_map_fd, map.as_raw_fd()),
+        &[insn(0x18, Reg::R2, pseudo_map_fd, map.as_raw_fd()), insn(0x00, Reg::R0, Reg::R0, 0)][..],
+        &ALLOW,
+    ]
+    .concat();
+    let cgroup = TestCgroup::new();
+    Foreign::with("maps", &insns).attach(cgroup.open().as_fd(), MULTI);
+    assert_eq!(inspect(&cgroup)["programs"][0]["opaque"], Value::Null);
+}
+
+/// An array's value decides: what it holds may change at any time.
+#[test]
+fn a_map_lookup_is_opaque() {
+    if !require::bpf() {
+        return;
+    }
+    const MAP_LOOKUP_ELEM: i32 = 1;
+    let (map, r1, r2, r10) = (map(), Reg::from_number(1), Reg::R2, Reg::R10);
+    let r1 = r1.expect("there is an r1");
+    let insns = [
+        insn(0xb7, Reg::R0, Reg::R0, 0),
+        Insn::new(0x63, r10, Reg::R0, -4, 0),
+        insn(0x18, r1, Reg::R1, map.as_raw_fd()),
         insn(0x00, Reg::R0, Reg::R0, 0),
-        insn(0xb7, Reg::R0, Reg::R0, 1),
+        insn(0xbf, r2, r10, 0),
+        insn(0x07, r2, Reg::R0, -4),
+        call(MAP_LOOKUP_ELEM),
+        Insn::new(0x15, Reg::R0, Reg::R0, 2, 0),
+        Insn::new(0x61, Reg::R0, Reg::R0, 0, 0),
+        insn(0x57, Reg::R0, Reg::R0, 1),
         insn(0x95, Reg::R0, Reg::R0, 0),
     ];
     let reason = reason("maps", &insns);
-    assert_eq!(reason, "instruction 0: refers to a map or another kernel object");
+    assert!(reason.contains(": depends on what instruction "), "{reason}");
 }
 
 /// A bpffs of the test's own, in a directory that goes with it.

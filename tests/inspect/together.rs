@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use devgate::kernel::Stale;
+use devgate::kernel::{Stale, query_effective};
 use serde_json::{Value, json};
 
 use super::common::bpf::Foreign;
@@ -56,11 +56,16 @@ fn the_schema_is_what_the_readme_says() {
             "loaded",
             "name",
             "opaque",
+            "retval",
             "rules",
             "runs",
             "tag",
             "uid"
         ]
+    );
+    assert_eq!(
+        keys(&report["effective"]),
+        ["irregular", "opaque", "retval", "rules", "uncertain", "unknown", "verdict"]
     );
     assert_eq!(report["ancestors"][0]["cgroup"], outer.text());
     assert_eq!(report["programs"][0]["generator"], "devgate");
@@ -111,6 +116,33 @@ fn an_overridden_program_does_not_run() {
         report["effective"]["rules"],
         json!([{"allow": true, "type": "a", "access": "rwm"}])
     );
+}
+
+/// The kernel runs it twice, or once where the one above may be overridden.
+#[test]
+fn one_program_on_parent_and_child() {
+    if !require::bpf() {
+        return;
+    }
+    const OVERRIDE: u32 = 1;
+    const MULTI: u32 = 2;
+    for (above, below, runs) in
+        [(MULTI, MULTI, true), (OVERRIDE, MULTI, false), (OVERRIDE, OVERRIDE, false)]
+    {
+        let outer = TestCgroup::new();
+        let inner = outer.child();
+        let program = Foreign::denying("both");
+        program.attach(outer.open().as_fd(), above);
+        program.attach(inner.open().as_fd(), below);
+        let effective = query_effective(inner.open().as_fd()).expect("it can be listed");
+        assert_eq!(effective.len(), if runs { 2 } else { 1 });
+        let report = report(&inner);
+        assert_eq!(report["programs"][0]["runs"], true);
+        assert_eq!(report["ancestors"][0]["programs"][0]["runs"], runs, "{above} {below}");
+        assert_eq!(report["unseen"], json!([]));
+        let run = devgate(&["inspect", inner.text()], "");
+        assert_eq!(run.success().contains("overridden below"), !runs, "{}", run.text());
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use super::common::command::devgate;
 use super::machine::{BINARY, Machine};
 
-const FILE: &str = "/etc/containers/oci/hooks.d/devgate.json";
+const FILE: &str = "/usr/share/containers/oci/hooks.d/devgate.json";
 const CRIO: [&str; 1] = ["crio"];
 
 #[test]

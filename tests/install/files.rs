@@ -14,7 +14,7 @@ use super::machine::Machine;
 /// Each engine with the file that it gets.
 const ENGINES: [(&str, &str); 5] = [
     ("podman", "/usr/share/containers/oci/hooks.d/devgate.json"),
-    ("crio", "/etc/containers/oci/hooks.d/devgate.json"),
+    ("crio", "/usr/share/containers/oci/hooks.d/devgate.json"),
     ("nri", "/etc/containers/oci/hooks.d/devgate.json"),
     ("cdi", "/etc/cdi/devgate.io-policy.json"),
     ("containerd", "/etc/containerd/devgate-base.json"),
@@ -119,13 +119,17 @@ fn the_hooks_options_travel() {
         let (machine, spec) = machine();
         let options = [
             "--log",
-            "/var/log/devgate.log",
+            "/var/lib/devgate/devgate.log",
             "--log-format",
             "json",
             "--default-devices",
             "none",
             "--stale",
             "own",
+            "--override-ancestor",
+            "replace",
+            "--retval-programs",
+            "allow",
             "--rootless",
             "fail",
             "--log-dir",
@@ -133,7 +137,7 @@ fn the_hooks_options_travel() {
         ];
         machine.install(&[&args(engine, &spec)[..], &options].concat()).success();
         let hook = machine.json(file).to_string();
-        let listed = r#""args":["devgate","hook","--default-devices","none","--stale","own","--rootless","fail","--log","/var/log/devgate.log","--log-dir","/var/log/of-containers","--log-format","json"]"#;
+        let listed = r#""args":["devgate","hook","--default-devices","none","--stale","own","--override-ancestor","replace","--retval-programs","allow","--rootless","fail","--log","/var/lib/devgate/devgate.log","--log-dir","/var/log/of-containers","--log-format","json"]"#;
         assert!(hook.contains(listed), "{hook}");
         let run = machine.install(&[&args(engine, &spec)[..], &["--log", "here.log"]].concat());
         assert_eq!(run.failure(), "the log here.log is not an absolute path in UTF-8");
@@ -170,7 +174,7 @@ fn what_can_t_be_written_stays() {
     install.args(["--binary", "/usr/bin/devgate", "--log", "/l"]);
     std::os::unix::process::CommandExt::uid(&mut install, 65534);
     let ran = run(&mut install, "");
-    let file = machine.at("/etc/containers/oci/hooks.d/devgate.json");
+    let file = machine.at(ENGINES[1].1);
     let why = "Permission denied (os error 13)";
     assert!(
         ran.failure().starts_with(&format!("{} can't be written: {why}", file.display())),
@@ -199,7 +203,10 @@ fn what_others_could_change_is_mended() {
 #[test]
 fn links_are_what_is_written_and_removed() {
     let (machine, _) = machine();
-    machine.install(&["crio", "--hooks-dir", "/usr/share/devgate/hooks.d"]).success();
+    let run = machine.install(&["crio", "--hooks-dir", "/usr/share/devgate/hooks.d"]);
+    let note = "crio does not read /usr/share/devgate/hooks.d by its configuration, only \
+                /usr/share/containers/oci/hooks.d\n";
+    assert!(run.success().ends_with(note), "{run:?}");
     let target = "/usr/share/devgate/hooks.d/devgate.json";
     let content = machine.read(target);
     let link = machine.at(ENGINES[1].1);
@@ -222,7 +229,7 @@ fn links_are_what_is_written_and_removed() {
 fn nothing_is_read_or_written_outside_of_the_prefix() {
     let (machine, _) = machine();
     let outside = tempfile::tempdir().expect("a folder");
-    let hooks = machine.at("/etc/containers/oci/hooks.d");
+    let hooks = machine.at("/usr/share/containers/oci/hooks.d");
     fs::create_dir_all(hooks.parent().expect("a folder")).expect("a folder can be made");
     std::os::unix::fs::symlink(outside.path(), &hooks).expect("a link can be made");
     machine.install(&["crio"]).success();

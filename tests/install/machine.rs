@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::common::command::{Run, devgate};
+use super::common::command::{Run, devgate, run};
 
 /// Where the machine has devgate.
 pub const BINARY: &str = "/usr/bin/devgate";
@@ -60,6 +61,22 @@ impl Machine {
         let (engine, rest) = args.split_first().expect("an engine");
         let own = ["install", engine, "--prefix", self.prefix(), "--binary", BINARY];
         devgate(&[&own, rest].concat(), "")
+    }
+
+    /// The same where its /usr is a read-only file system.
+    pub fn install_read_only(&self, args: &[&str]) -> Run {
+        let (engine, rest) = args.split_first().expect("an engine");
+        let script =
+            "mount --bind $1/usr $1/usr; mount -o remount,bind,ro $1/usr; shift; exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-ec", script, "sh"]);
+        command.args([self.prefix(), env!("CARGO_BIN_EXE_devgate"), "install", engine]);
+        run(command.args(["--prefix", self.prefix(), "--binary", BINARY]).args(rest), "")
+    }
+
+    /// What doctor says of an engine.
+    pub fn doctor(&self, engine: &str) -> Run {
+        devgate(&["doctor", "engines", "--prefix", self.prefix(), "--among", engine], "")
     }
 
     pub fn uninstall(&self, args: &[&str]) -> Run {

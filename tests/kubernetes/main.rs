@@ -7,5 +7,6 @@ mod common;
 mod image;
 mod manifests;
 mod node;
+mod pinned;
 mod rendered;
 mod schema;

@@ -3,23 +3,23 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::common::command::Run;
 use super::common::engine::podman::Podman;
-use super::common::engine::rootfs::BUSYBOX;
-use super::common::files::config;
 use super::image::{self, IMAGE};
+use super::manifests::host_path;
 use super::rendered::{self, pod};
 
 /// As the engines see it.
 const BINARY: &str = "opt/devgate/bin/devgate";
-const HOOK_FILE: &str = "etc/containers/oci/hooks.d/devgate.json";
-/// podman starts no pods.
-const PODMANS: &str = "usr/share/containers/oci/hooks.d/devgate.json";
+/// The one directory that CRI-O reads by itself; podman reads it too.
+const HOOK_FILE: &str = "usr/share/containers/oci/hooks.d/devgate.json";
+/// CRI-O reads nothing there by itself.
+const UNREAD: &str = "etc/containers/oci/hooks.d/devgate.json";
 const CONFIG_TOML: &str = "etc/containerd/config.toml";
 /// Of those who may read containerd's configuration.
 const GROUP: u32 = 999;
@@ -41,18 +41,12 @@ impl Node {
         let node = Node { podman: image::build(), files: tempfile::tempdir().expect("a folder") };
         node.put("usr/bin/podman", "", 0o755);
         node.put("usr/bin/crio", "", 0o755);
-        node.put("usr/bin/containerd", "", 0o755);
-        node.put("usr/bin/ctr", "#!/bin/sh\ncat /spec.json\n", 0o755);
-        node.put("spec.json", &config("containerd16-plain"), 0o644);
+        // Its major version is told by its Go package.
+        let containerd = "github.com/containerd/containerd/v2/cmd/containerd";
+        node.put("usr/bin/containerd", containerd, 0o755);
+        node.put("run/containerd/containerd.sock", "", 0o660);
         node.put(CONFIG_TOML, "version = 2\n", 0o640);
         chown(node.root().join(CONFIG_TOML), Some(0), Some(GROUP)).expect("its group");
-        // Where a child's standard input comes from.
-        node.put("dev/null", "", 0o666);
-        fs::create_dir_all(node.root().join("bin")).expect("a folder");
-        fs::copy(BUSYBOX, node.root().join("bin/busybox")).expect("busybox can be copied");
-        for applet in ["sh", "cat"] {
-            symlink("busybox", node.root().join("bin").join(applet)).expect("a link");
-        }
         node.write_seccomp();
         node
     }
@@ -85,15 +79,24 @@ impl Node {
     fn start(&self, folder: &str) -> Run {
         let pod = pod(folder);
         let container = &pod["initContainers"][0];
-        let mut options = rights(&pod, container);
+        self.run(&pod, container, &strings(&container["args"]))
+    }
+
+    /// Runs the image with all that a container of a pod has but its arguments.
+    fn run(&self, pod: &Value, container: &Value, args: &[&str]) -> Run {
+        let mut options = rights(pod, container);
         options.push(format!("--security-opt=seccomp={}", self.seccomp().display()));
         options.push("--network=none".to_owned());
         for mount in container["volumeMounts"].as_array().expect("mounts") {
             let at = mount["mountPath"].as_str().expect("a path");
-            options.push(format!("--volume={}:{at}", self.root().display()));
+            let from = host_path(pod, mount);
+            let from = self.root().join(from.trim_start_matches('/'));
+            fs::create_dir_all(&from).expect("as DirectoryOrCreate does");
+            let how = if mount["readOnly"] == true { ":ro" } else { "" };
+            options.push(format!("--volume={}:{at}{how}", from.display()));
         }
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        self.podman.run_image(&options, IMAGE, &strings(&container["args"]))
+        self.podman.run_image(&options, IMAGE, args)
     }
 
     fn read(&self, path: &str) -> String {
@@ -137,8 +140,9 @@ fn rights(pod: &Value, container: &Value) -> Vec<String> {
     let mut options = vec!["--security-opt=no-new-privileges".to_owned(), "--read-only".to_owned()];
     options.push(format!("--user={}", pod["securityContext"]["runAsUser"]));
     for (key, option) in [("drop", "--cap-drop"), ("add", "--cap-add")] {
-        let names = strings(&context["capabilities"][key]).into_iter();
-        options.extend(names.map(|name| format!("{option}={name}")));
+        // What is not there names none.
+        let names = context["capabilities"][key].as_array().into_iter().flatten();
+        options.extend(names.map(|name| format!("{option}={}", name.as_str().expect("a text"))));
     }
     options
 }
@@ -151,7 +155,10 @@ fn strings(list: &Value) -> Vec<&str> {
 /// The hook that a registration of any engine holds.
 fn assert_is_ours(hook: &Value) {
     assert_eq!(hook["path"], format!("/{BINARY}"));
-    assert_eq!(strings(&hook["args"]), ["devgate", "hook", "--log", "/var/log/devgate.log"]);
+    assert_eq!(
+        strings(&hook["args"]),
+        ["devgate", "hook", "--log", "/var/lib/devgate/devgate.log"]
+    );
 }
 
 fn ready() -> bool {
@@ -171,7 +178,7 @@ fn installing_registers_the_hook_with_the_engines_of_pods() {
     assert_eq!((*mode, *user), (0o755, 0));
     assert!(*content == fs::read("target/release/devgate").expect("it was built"));
     assert_is_ours(&node.json(HOOK_FILE)["hook"]);
-    assert!(!node.root().join(PODMANS).exists());
+    assert!(!node.root().join(UNREAD).exists());
     assert_is_ours(&node.json(BASE_SPEC)["hooks"]["createRuntime"][0]);
     let named = format!("base_runtime_spec = \"/{BASE_SPEC}\"");
     assert!(node.read(CONFIG_TOML).contains(&named), "{}", node.read(CONFIG_TOML));
@@ -181,6 +188,50 @@ fn installing_registers_the_hook_with_the_engines_of_pods() {
     let again = node.start("base");
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(node.all() == files, "the second time changed something: {again:?}");
+}
+
+/// The least that does: without any of its capabilities the container fails.
+#[test]
+fn no_capability_is_without_need() {
+    if !ready() {
+        return;
+    }
+    let mut pod = pod("base");
+    let added = pod["initContainers"][0]["securityContext"]["capabilities"]["add"].take();
+    assert_eq!(strings(&added), ["CHOWN"]);
+    let container = &pod["initContainers"][0];
+    let run = Node::new().run(&pod, container, &strings(&container["args"]));
+    let why = "config.toml can't be written: Operation not permitted (os error 1)";
+    assert!(run.code == Some(1) && run.stderr.contains(why), "{run:?}");
+}
+
+/// It stays, so it sees no more of a node than it has to.
+#[test]
+fn the_doctor_sees_what_it_needs_and_no_socket() {
+    if !ready() {
+        return;
+    }
+    let node = Node::new();
+    let pod = pod("base");
+    let doctor = &pod["containers"][0];
+    let probe = strings(&doctor["readinessProbe"]["exec"]["command"]);
+    let examine = |node: &Node| node.run(&pod, doctor, &probe[1..]);
+    assert_eq!(examine(&node).code, Some(4), "{:?}", examine(&node));
+    assert_eq!(node.start("base").code, Some(0));
+    let run = examine(&node);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    for engine in ["crio", "containerd"] {
+        assert!(run.text().contains(&format!("ok        engines/{engine}")), "{run:?}");
+    }
+    // The image has no shell: what is there is told by what becomes of reading it.
+    let see = |path: &str| {
+        let args = ["compile", "--config", path];
+        node.run(&pod, doctor, &args).stderr
+    };
+    assert!(see("/host/etc/containerd/config.toml").contains("config.toml"));
+    let socket = "/host/run/containerd/containerd.sock";
+    assert!(see(socket).contains("No such file or directory"), "{}", see(socket));
+    assert!(see("/host/etc/shadow").contains("No such file or directory"));
 }
 
 /// containerd runs the hook that it has read until it is restarted.

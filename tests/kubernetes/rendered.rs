@@ -31,7 +31,14 @@ pub fn ready() -> bool {
 
 /// The folder's manifests, as YAML.
 pub fn yaml(folder: &str) -> String {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("hooks/kubernetes").join(folder);
+    yaml_of(&Path::new(SOURCES).join(folder))
+}
+
+/// Where the folders are.
+pub const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/hooks/kubernetes");
+
+/// The manifests of a folder anywhere, as YAML.
+pub fn yaml_of(dir: &Path) -> String {
     let run = run(Command::new(tool("kubectl")).arg("kustomize").arg(dir), "");
     run.success().to_owned()
 }

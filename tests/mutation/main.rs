@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use common::random::{Case, seed};
 use common::witness::interpreter;
-use devgate::bpf::Program;
+use devgate::bpf::{ByNumber, Program};
 use devgate::compile::compile;
 use devgate::policy::{DefaultDevices, Policy};
 use devgate::verify::{Counterexample, VerifyError, verify};
@@ -167,7 +167,9 @@ fn check(policy: &Policy, mutant: &Program, counterexample: &Counterexample) {
 
 fn show(policy: &Policy, mutant: &Program) -> String {
     let rules = policy.rules().iter().map(|rule| format!("  {rule}\n"));
-    let lines =
-        mutant.listing().into_iter().map(|line| format!("{:4} {}\n", line.index, line.text));
+    let lines = mutant
+        .listing(&ByNumber)
+        .into_iter()
+        .map(|line| format!("{:4} {}\n", line.index, line.text));
     rules.chain(lines).collect()
 }

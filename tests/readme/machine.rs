@@ -54,7 +54,7 @@ cp "@DIR@/containers.conf" etc/containers/containers.conf
 printf '[storage]\ndriver = "vfs"\nrunroot = "/run/storage"\ngraphroot = "/var/lib/storage"\n' \
   > etc/containers/storage.conf
 mount -t tmpfs tmpfs var/lib/containerd
-rm -f usr/local/bin/devgate usr/bin/devgate var/log/devgate.log usr/sbin/policy-rc.d
+rm -f usr/local/bin/devgate usr/bin/devgate var/lib/devgate/devgate.log usr/sbin/policy-rc.d
 "#;
 
 /// Each script with its exit code beside it. A script hides the programs that it names first.

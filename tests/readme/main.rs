@@ -49,13 +49,15 @@ fn expect_what_it_says(section: &str, output: &str) {
             "created /usr/share/containers/oci/hooks.d/devgate.json\n",
             " devgate attached container=",
             "registered in /usr/share/containers/oci/hooks.d/devgate.json: \
-             /usr/local/bin/devgate devgate hook --log /var/log/devgate.log\n",
+             /usr/local/bin/devgate devgate hook --log /var/lib/devgate/devgate.log\n",
+            "ok          engines/podman      registered in \
+             /usr/share/containers/oci/hooks.d/devgate.json, and proven: container ",
             "removed /usr/share/containers/oci/hooks.d/devgate.json\n",
         ],
         "CRI-O" => &[
-            "created /etc/containers/oci/hooks.d/devgate.json\n",
-            "replaced /etc/containers/oci/hooks.d/devgate.json\n",
-            "removed /etc/containers/oci/hooks.d/devgate.json\n",
+            "created /usr/share/containers/oci/hooks.d/devgate.json\n",
+            "replaced /usr/share/containers/oci/hooks.d/devgate.json\n",
+            "removed /usr/share/containers/oci/hooks.d/devgate.json\n",
         ],
         "containerd" => &[
             "created /etc/containerd/devgate-base.json\n",

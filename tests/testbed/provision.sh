@@ -21,6 +21,7 @@ packages() {
 		mmdebstrap /usr/bin/mmdebstrap
 		podman /usr/bin/podman
 		runc /usr/sbin/runc
+		strace /usr/bin/strace
 		systemd /lib/systemd/systemd
 	END
 	# The package busybox has the same file, but needs a libc.

@@ -2,12 +2,11 @@
 
 use std::io::Write;
 
-use devgate::analyze::Region;
+use devgate::analyze::{Budget, Region, analyze};
 use devgate::cgroup::Cgroup;
+use devgate::decode::Table;
 use devgate::device::Request;
-use devgate::inspect::{
-    Answer, Effective, Inspection, Judged, Links, Meaning, effective, inspect, judge,
-};
+use devgate::inspect::{Answer, Effective, Inspection, Judged, Links, effective, inspect, judge};
 use devgate::kernel::ProgId;
 use serde::Serialize;
 
@@ -25,6 +24,8 @@ struct Line {
     minor: u32,
     access: String,
     verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     programs: Vec<ProgramLine>,
 }
 
@@ -32,8 +33,10 @@ struct Line {
 struct ProgramLine {
     id: u32,
     name: String,
-    cgroup: String,
+    cgroup: Option<String>,
     verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retval: Option<String>,
 }
 
 /// Who holds a program makes no difference to what it answers, so no links are looked for.
@@ -73,19 +76,24 @@ fn word(answer: &Answer) -> &'static str {
 }
 
 fn line(inspection: &Inspection, request: &Request, judged: &Judged) -> Line {
-    let programs = inspection.running().zip(&judged.answers);
+    let programs = inspection.running().zip(&judged.said);
     Line {
         device_type: request.device_type.to_string(),
         major: request.major,
         minor: request.minor,
         access: request.access.to_string(),
         verdict: word(&judged.together),
+        reason: match &judged.together {
+            Answer::Unknown(why) => Some(why.clone()),
+            Answer::Allows | Answer::Denies => None,
+        },
         programs: programs
-            .map(|((cgroup, attachment), answer)| ProgramLine {
+            .map(|((cgroup, attachment), said)| ProgramLine {
                 id: attachment.program.id.number(),
                 name: attachment.program.name.clone(),
-                cgroup: cgroup.display().to_string(),
-                verdict: word(answer),
+                cgroup: cgroup.map(|cgroup| cgroup.display().to_string()),
+                verdict: word(&said.answer),
+                retval: said.retval.clone(),
             })
             .collect(),
     }
@@ -102,15 +110,15 @@ fn text(
     let name = names.device(device_type, major, minor);
     let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
     let with = |wanted: &Answer| -> Vec<String> {
-        let programs = inspection.running().zip(&judged.answers);
-        let chosen = programs.filter(|(_, answer)| *answer == wanted);
+        let programs = inspection.running().zip(&judged.said);
+        let chosen = programs.filter(|(_, said)| said.answer == *wanted);
         chosen.map(|((cgroup, attachment), _)| describe::attachment(attachment, cgroup)).collect()
     };
     let because = match &judged.together {
-        Answer::Allows if judged.answers.is_empty() => "no program runs".to_owned(),
+        Answer::Allows if judged.said.is_empty() => "no program runs".to_owned(),
         Answer::Allows => format!("allowed by {}", with(&Answer::Allows).join(" and ")),
         Answer::Denies => format!("denied by {}", with(&Answer::Denies).join(" and ")),
-        Answer::Unknown(why) => format!("{}: {why}", with(&judged.together).join(" and ")),
+        Answer::Unknown(why) => why.clone(),
     };
     let what = format!("{request}{name}");
     let verdict = colour::verdict(word(&judged.together), 7);
@@ -123,7 +131,18 @@ struct DiffOutput {
     differs: bool,
     live_only: Vec<RegionOutput>,
     config_only: Vec<RegionOutput>,
+    uncertain: Vec<RegionOutput>,
     unknown: Vec<u32>,
+    retval: Vec<u32>,
+}
+
+/// Where a cgroup's programs and a config differ for sure, and where they may.
+struct Found {
+    live_only: Vec<Region>,
+    config_only: Vec<Region>,
+    uncertain: Vec<Region>,
+    unknown: Vec<ProgId>,
+    retval: Vec<ProgId>,
 }
 
 /// What the cgroup's programs and the config allow differently.
@@ -133,46 +152,57 @@ pub fn diff(
     rules: &Rules,
     out: &mut Vec<u8>,
 ) -> anyhow::Result<Exit> {
-    let wanted = Meaning::of(prepared(rules)?.verified.program().clone()).table?;
-    let Effective { table: live, unknown, .. } = effective(&look(cgroup)?)?;
-    let live_only = live.difference(&wanted).allowed();
-    let config_only = wanted.difference(&live).allowed();
-    let differs = !live_only.is_empty() || !config_only.is_empty();
+    let wanted = analyze(prepared(rules)?.verified.program(), Budget::PROOF)?;
+    let wanted = Table::of(&wanted)?;
+    let Effective { answers, uncertain, unknown, retval, .. } = effective(&look(cgroup)?);
+    let (answers, uncertain) = (answers?, uncertain?);
+    let found = Found {
+        live_only: answers.allowed.difference(&wanted)?.allowed(),
+        config_only: wanted.difference(&answers.possible)?.allowed(),
+        uncertain,
+        unknown,
+        retval: retval.into_iter().map(|(id, _)| id).collect(),
+    };
+    let differs = !found.live_only.is_empty() || !found.config_only.is_empty();
     if check.json {
         let regions = |regions: &[Region]| regions.iter().map(region).collect();
         let output = DiffOutput {
             differs,
-            live_only: regions(&live_only),
-            config_only: regions(&config_only),
-            unknown: unknown.iter().map(|id| id.number()).collect(),
+            live_only: regions(&found.live_only),
+            config_only: regions(&found.config_only),
+            uncertain: regions(&found.uncertain),
+            unknown: found.unknown.iter().map(|id| id.number()).collect(),
+            retval: found.retval.iter().map(|id| id.number()).collect(),
         };
         serde_json::to_writer(&mut *out, &output)?;
         writeln!(out)?;
     } else {
-        diff_text(&live_only, &config_only, &unknown, out)?;
+        diff_text(&found, out)?;
     }
-    Ok(if differs || !unknown.is_empty() { Exit::Denied } else { Exit::Success })
+    Ok(if differs || !found.uncertain.is_empty() { Exit::Denied } else { Exit::Success })
 }
 
-fn diff_text(
-    live_only: &[Region],
-    config_only: &[Region],
-    unknown: &[ProgId],
-    out: &mut Vec<u8>,
-) -> anyhow::Result<()> {
+fn diff_text(found: &Found, out: &mut Vec<u8>) -> anyhow::Result<()> {
     let names = Names::default();
-    for region in live_only {
+    for region in &found.live_only {
         let region = describe::region(region, &names);
         writeln!(out, "the programs allow {region}, the config does not")?;
     }
-    for region in config_only {
+    for region in &found.config_only {
         let region = describe::region(region, &names);
         writeln!(out, "the config allows {region}, the programs do not")?;
     }
-    for id in unknown {
+    for id in &found.unknown {
         writeln!(out, "program {id} can't be decoded, so less may be allowed")?;
     }
-    if live_only.is_empty() && config_only.is_empty() && unknown.is_empty() {
+    for id in &found.retval {
+        writeln!(out, "program {id} may set the return value, so more or less may be allowed")?;
+    }
+    for region in &found.uncertain {
+        let region = describe::region(region, &names);
+        writeln!(out, "whether the programs allow {region} is unknown")?;
+    }
+    if found.live_only.is_empty() && found.config_only.is_empty() && found.uncertain.is_empty() {
         writeln!(out, "no difference")?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, bail};
 use devgate::bpf;
 use devgate::device::{Access, Request};
-use devgate::hook::Prepared;
+use devgate::enforce::Prepared;
 use devgate::policy::{BitDecision, Decision, Origin, Policy, Verdict};
 use serde::Serialize;
 use serde_json::{Map, Value, json};

@@ -9,8 +9,9 @@ use std::os::fd::AsFd;
 use anyhow::{Context, bail};
 use devgate::cgroup::Cgroup;
 use devgate::device::{Access, DeviceType, Request};
-use devgate::hook::{self, Enforced, Options, enforce, prepare};
-use devgate::kernel::{ProgId, Stale, query};
+use devgate::enforce::{enforce, prepare};
+use devgate::hook::{self, Enforced, Options};
+use devgate::kernel::{DirectAttach, ProgId, query};
 use devgate::oci::{HookInput, State, read_hook_input};
 use devgate::policy::{DefaultDevices, Policy, Verdict};
 
@@ -112,7 +113,7 @@ fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
 fn attach_stale(cgroup: &Cgroup) -> anyhow::Result<ProgId> {
     let all = vec!["allow a *:* rwm".parse()?];
     let prepared = prepare(Policy::new(all, DefaultDevices::None))?;
-    Ok(enforce(cgroup, &prepared.verified, Stale::All)?.id)
+    Ok(enforce(cgroup, &prepared.verified, DirectAttach::default())?.id)
 }
 
 /// Lets the child try each step, and sets the outcome beside what the policy says.

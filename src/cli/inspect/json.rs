@@ -2,7 +2,7 @@
 
 use devgate::analyze::{Interval, Region};
 use devgate::decode::{Decoded, Irregular};
-use devgate::inspect::{Attachment, Difference, Level};
+use devgate::inspect::{Attachment, Difference, Effective, Level};
 use devgate::kernel::ProgId;
 use oci_spec::runtime::LinuxDeviceCgroup;
 use serde::Serialize;
@@ -40,6 +40,7 @@ struct ProgramOutput {
     link: Option<LinkOutput>,
     runs: bool,
     opaque: Option<String>,
+    retval: Option<String>,
     #[serde(flatten)]
     meaning: Option<MeaningOutput>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,10 +61,19 @@ struct MeaningOutput {
 
 #[derive(Serialize)]
 struct EffectiveOutput {
+    verdict: &'static str,
     unknown: Vec<u32>,
+    retval: Vec<RetvalOutput>,
+    uncertain: Option<Vec<RegionOutput>>,
     opaque: Option<String>,
     #[serde(flatten)]
     meaning: Option<MeaningOutput>,
+}
+
+#[derive(Serialize)]
+struct RetvalOutput {
+    id: u32,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -92,17 +102,29 @@ pub(super) fn report(report: &Report) -> anyhow::Result<Output> {
         anyhow::bail!("no cgroup was inspected");
     }
     let own = levels.remove(0);
-    let decoded = report.effective.decoded.as_ref();
+    let differences = report.differences.iter().flatten();
     Ok(Output {
         own,
         ancestors: levels,
-        unseen: numbers(&report.inspection.unseen),
-        effective: EffectiveOutput {
-            unknown: numbers(&report.effective.unknown),
-            opaque: decoded.err().map(ToString::to_string),
-            meaning: decoded.ok().map(meaning).transpose()?,
-        },
-        differences: report.differences.iter().filter_map(|d| difference(report, d)).collect(),
+        unseen: report.inspection.unseen.iter().map(|seen| seen.program.id.number()).collect(),
+        effective: effective(&report.effective)?,
+        differences: differences.filter_map(|found| difference(report, found)).collect(),
+    })
+}
+
+fn effective(effective: &Effective) -> anyhow::Result<EffectiveOutput> {
+    let decoded = effective.decoded.as_ref();
+    let uncertain = effective.uncertain.as_ref();
+    let is_exact = uncertain.is_ok_and(Vec::is_empty);
+    let retval = effective.retval.iter();
+    let retval = retval.map(|(id, why)| RetvalOutput { id: id.number(), reason: why.to_string() });
+    Ok(EffectiveOutput {
+        verdict: if is_exact { "exact" } else { "unknown" },
+        unknown: numbers(&effective.unknown),
+        retval: retval.collect(),
+        uncertain: uncertain.ok().map(|regions| regions.iter().map(region).collect()),
+        opaque: decoded.err().map(ToString::to_string),
+        meaning: decoded.ok().map(meaning).transpose()?,
     })
 }
 
@@ -139,8 +161,12 @@ fn program(report: &Report, attachment: &Attachment) -> anyhow::Result<ProgramOu
         }),
         runs: attachment.runs,
         opaque: decoded.err().map(ToString::to_string),
+        retval: attachment.meaning.retval.as_ref().map(ToString::to_string),
         meaning: decoded.ok().map(meaning).transpose()?,
-        asm: asm.map(|program| program.listing().into_iter().map(|line| line.text).collect()),
+        asm: asm.map(|program| {
+            let lines = program.listing(&*report.inspection.symbols);
+            lines.into_iter().map(|line| line.text).collect()
+        }),
     })
 }
 

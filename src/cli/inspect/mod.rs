@@ -3,11 +3,13 @@
 pub mod json;
 mod text;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use devgate::cgroup::Cgroup;
+use devgate::decode::{DecodeError, Decoded};
 use devgate::inspect::{Difference, Effective, Inspection, Links, differences, effective, inspect};
 use nix::time::{ClockId, clock_gettime};
 
@@ -19,7 +21,7 @@ use super::{Exit, spec};
 struct Report {
     inspection: Inspection,
     effective: Effective,
-    differences: Vec<Difference>,
+    differences: Result<Vec<Difference>, DecodeError>,
     boot: SystemTime,
     listings: Listings,
 }
@@ -34,7 +36,7 @@ enum Listings {
 pub fn run(args: &Inspect, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let report = Report::of(args, open(args)?)?;
     if args.rules {
-        let rules = report.effective.decoded?.rules;
+        let rules = exact(report.effective)?.rules;
         serde_json::to_writer_pretty(&mut *out, &spec::devices(&rules)?)?;
         writeln!(out)?;
     } else if args.json {
@@ -44,6 +46,22 @@ pub fn run(args: &Inspect, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         text::report(&report, out)?;
     }
     Ok(Exit::Success)
+}
+
+/// The effective policy, if it is all known: as a config, anything else would mislead.
+fn exact(effective: Effective) -> anyhow::Result<Decoded> {
+    let Effective { decoded, uncertain, unknown, retval, .. } = effective;
+    if uncertain?.is_empty() {
+        return Ok(decoded?);
+    }
+    let retval = retval.iter().map(|(id, _)| *id);
+    let ids: BTreeSet<u32> = unknown.into_iter().chain(retval).map(|id| id.number()).collect();
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    anyhow::bail!(
+        "the effective policy is unknown, because of program {}: `devgate inspect` without --rules \
+         says why",
+        ids.join(", ")
+    )
 }
 
 fn open(args: &Inspect) -> anyhow::Result<Cgroup> {
@@ -59,7 +77,7 @@ impl Report {
         let links = Links::read().context("the system's bpf_links can't be listed")?;
         let inspection = inspect(cgroup, &links)?;
         Ok(Report {
-            effective: effective(&inspection)?,
+            effective: effective(&inspection),
             differences: differences(&inspection),
             inspection,
             boot: boot_time()?,

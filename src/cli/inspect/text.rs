@@ -1,9 +1,12 @@
 //! The report for people.
 
 use std::io::{self, Write};
+use std::path::Path;
 
+use devgate::analyze::Region;
 use devgate::decode::{Decoded, Irregular};
 use devgate::inspect::{Attachment, Difference, Level};
+use devgate::kernel::ProgId;
 
 use super::super::names::Names;
 use super::super::{describe, table};
@@ -19,8 +22,13 @@ pub fn report(report: &Report, out: &mut Vec<u8>) -> io::Result<()> {
         writeln!(out)?;
     }
     effective(report, &names, out)?;
-    for difference in &report.differences {
-        self::difference(report, difference, &names, out)?;
+    match &report.differences {
+        Err(error) => writeln!(out, "the programs can't be compared: {error}")?,
+        Ok(differences) => {
+            for difference in differences {
+                self::difference(report, difference, &names, out)?;
+            }
+        }
     }
     Ok(())
 }
@@ -81,8 +89,13 @@ fn meaning(
             self::decoded(decoded, names, out)?;
         }
     }
+    if let Some(reason) = &attachment.meaning.retval {
+        writeln!(out, "    it may set the return value: {reason}")?;
+    }
     match (&attachment.meaning.program, report.listings) {
-        (Some(program), Listings::Shown) => describe::plain_listing(out, program),
+        (Some(program), Listings::Shown) => {
+            describe::plain_listing(out, program, &*report.inspection.symbols)
+        }
         _ => Ok(()),
     }
 }
@@ -105,22 +118,63 @@ fn decoded(decoded: &Decoded, names: &Names, out: &mut Vec<u8>) -> io::Result<()
 
 fn effective(report: &Report, names: &Names, out: &mut Vec<u8>) -> io::Result<()> {
     let running: Vec<_> = report.inspection.running().collect();
-    let unknown = &report.effective.unknown;
-    match (running.as_slice(), unknown.len()) {
-        ([], 0) => return writeln!(out, "effective: no program runs, so everything is allowed"),
-        ([(_, only)], 0) => {
+    let effective = &report.effective;
+    let uncertain = effective.uncertain.as_ref();
+    match (running.as_slice(), uncertain.is_ok_and(Vec::is_empty)) {
+        ([], _) => return writeln!(out, "effective: no program runs, so everything is allowed"),
+        ([(_, only)], true) => {
             return writeln!(out, "effective: what program {} allows", only.program.id);
         }
-        (_, 0) => writeln!(out, "effective, as every program has to allow it:")?,
-        _ => {
-            let ids: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-            writeln!(out, "effective, or less, as opaque programs run too ({}):", ids.join(", "))?;
+        (_, true) => writeln!(out, "effective, as every program has to allow it:")?,
+        (_, false) => unknown(report, &running, out)?,
+    }
+    match &effective.decoded {
+        Ok(decoded) => self::decoded(decoded, names, out)?,
+        Err(error) => writeln!(out, "    can't be said in rules: {error}")?,
+    }
+    match uncertain {
+        Ok(regions) if !regions.is_empty() => {
+            writeln!(out, "    of this it is unknown for {}", some(regions, names))
         }
+        _ => Ok(()),
     }
-    match &report.effective.decoded {
-        Ok(decoded) => self::decoded(decoded, names, out),
-        Err(error) => writeln!(out, "    can't be said in rules: {error}"),
+}
+
+/// Why the effective policy is unknown, and what comes below.
+fn unknown(
+    report: &Report,
+    running: &[(Option<&Path>, &Attachment)],
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    let name = |id: &ProgId| {
+        let found = running.iter().find(|(_, attachment)| attachment.program.id == *id);
+        found.map(|(cgroup, attachment)| describe::attachment(attachment, *cgroup))
+    };
+    writeln!(out, "effective: unknown")?;
+    for (id, _) in &report.effective.retval {
+        let name = name(id).unwrap_or_default();
+        writeln!(
+            out,
+            "  program {name} may set the return value: it may allow what programs before it deny, \
+             and deny what they allow"
+        )?;
     }
+    let opaque = report.effective.unknown.iter().filter_map(name);
+    for name in opaque {
+        writeln!(out, "  program {name} is opaque: it may deny what others allow")?;
+    }
+    writeln!(out, "  at most this is allowed:")
+}
+
+/// The first regions, and how many more there are.
+fn some(regions: &[Region], names: &Names) -> String {
+    let shown = regions.iter().take(MOST_REGIONS);
+    let mut texts: Vec<String> = shown.map(|region| describe::region(region, names)).collect();
+    let more = regions.len() - texts.len();
+    if more > 0 {
+        texts.push(format!("and {more} more"));
+    }
+    texts.join(", ")
 }
 
 fn difference(
@@ -133,12 +187,7 @@ fn difference(
     let allows = running.nth(difference.allows);
     let denies = report.inspection.running().nth(difference.denies);
     let (Some((_, allows)), Some((cgroup, denies))) = (allows, denies) else { return Ok(()) };
-    let regions = difference.regions.iter().take(MOST_REGIONS);
-    let mut texts: Vec<String> = regions.map(|region| describe::region(region, names)).collect();
-    let more = difference.regions.len() - texts.len();
-    if more > 0 {
-        texts.push(format!("and {more} more"));
-    }
     let (allows, name) = (allows.program.id, describe::attachment(denies, cgroup));
-    writeln!(out, "{allows} allows {}; {name} does not", texts.join(", "))
+    let regions = some(&difference.regions, names);
+    writeln!(out, "{allows} allows {regions}; {name} does not")
 }

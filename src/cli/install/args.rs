@@ -6,10 +6,10 @@ use clap::{Args as ClapArgs, Subcommand};
 use devgate::install::{CONFIG, Condition, RUNC};
 
 use crate::cli::hook_options::HookOptions;
-use crate::cli::modes::InstalledEngine;
+use crate::cli::modes::{ContainerdMajor, InstalledEngine};
 
 pub const INSTALL_EXAMPLES: &str = "Examples:\n\
-\x20 devgate install podman --log /var/log/devgate.log\n\
+\x20 devgate install podman --log /var/lib/devgate/devgate.log\n\
 \x20 devgate install crio --when 'annotation=com.example.devices=^strict$'\n\
 \x20 devgate install containerd --apply\n\
 \x20 devgate install cdi --dry-run";
@@ -27,7 +27,7 @@ pub struct Install {
 pub enum InstallEngine {
     /// A file in podman's hooks directory
     #[command(after_help = "Example:\n\
-\x20 devgate install podman --log /var/log/devgate.log")]
+\x20 devgate install podman --log /var/lib/devgate/devgate.log")]
     Podman(InstallHooksDir),
     /// A file in CRI-O's hooks directory
     #[command(after_help = "Example:\n\
@@ -69,10 +69,13 @@ pub struct InstallHooksDir {
 
 #[derive(Debug, ClapArgs)]
 pub struct InstallContainerd {
-    /// The runtime spec that the hook is added to, if not the base spec that is there, or what
-    /// `ctr oci spec` prints
+    /// The runtime spec that the hook is added to. Otherwise it is the base spec that is there, or
+    /// what `ctr oci spec` prints; with --prefix, the default of the containerd there
     #[arg(long, value_name = "FILE")]
     pub spec: Option<PathBuf>,
+    /// Add the hook to the default runtime spec of this containerd
+    #[arg(long, value_name = "MAJOR", conflicts_with = "spec")]
+    pub containerd_major: Option<ContainerdMajor>,
     #[command(flatten)]
     pub toml: ConfigToml,
     /// The runtime, as config.toml calls it

@@ -4,12 +4,12 @@ pub mod args;
 mod auto;
 mod uninstall;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use args::{Install, InstallContainerd, InstallEngine, InstallHooksDir, RegisteredHook, Writing};
 use devgate::install::{
-    Apply, Binary, Cdi, Change, Containerd, Engine, Foreign, HooksDir, InstallError, Plan,
-    Registration, Root, SpecSource, Step, When, registrable,
+    Apply, Binary, Cdi, Change, Containerd, Engine, Foreign, HooksDir, InstallError, LogFlaw, Plan,
+    Registration, Root, SpecSource, Step, When, log_flaw, registrable,
 };
 
 use super::{Exit, complain};
@@ -52,7 +52,11 @@ fn in_containerd(
     hook: &Registration,
     foreign: Foreign,
 ) -> anyhow::Result<Plan> {
-    let source = args.spec.clone().map_or(SpecSource::Usual, SpecSource::File);
+    let source = match (&args.spec, args.containerd_major) {
+        (Some(file), _) => SpecSource::File(file.clone()),
+        (None, Some(major)) => SpecSource::Default(major.into()),
+        (None, None) => SpecSource::Usual,
+    };
     Ok(containerd(&args.toml).install(root, hook, &source, &args.handler, foreign)?)
 }
 
@@ -79,14 +83,26 @@ fn registration(
     let binary = Binary::new(&path)?;
     if let Some(log) = &hook.options.log {
         registrable("the log", log)?;
+        check_log(root, log)?;
     }
-    registrable("the directory of logs", hook.options.log_dir())?;
+    let log_dir = hook.options.log_dir();
+    registrable("the directory of logs", log_dir)?;
+    // Whatever a container calls its log.
+    check_log(root, &log_dir.join("log"))?;
     let mut plan = Plan::default();
     plan.notes.extend(flaw(hook, &binary, root, foreign)?);
     if hook.copy_binary {
         plan.changes.push(binary.copy(root, foreign)?);
     }
     Ok((Registration::new(&path, hook.options.args()), plan))
+}
+
+/// What is not there can still be made; what is unsafe stops every container.
+fn check_log(root: &Root, log: &Path) -> Result<(), InstallError> {
+    match log_flaw(root, log)? {
+        None | Some(LogFlaw::NoDirectory(_)) => Ok(()),
+        Some(flaw) => Err(InstallError::Log { path: log.to_owned(), flaw }),
+    }
 }
 
 /// A warning, if what is wrong with the binary is to be put up with.

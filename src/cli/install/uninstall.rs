@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use devgate::files::Last;
 use devgate::install::{
     Binary, CONFIG, Cdi, Engine, Found, HooksDir, InstallError, Plan, Registration, Root, find,
 };
@@ -93,7 +94,10 @@ fn which(root: &Root, only: &Only) -> Result<impl Fn(&Registration) -> bool, Ins
 /// What names the binary still, or may, when the plan is carried out.
 fn still_named(root: &Root, binary: &Binary, plan: &Plan, config: &Path) -> Option<String> {
     let goes = |file: &Path| {
-        root.place(file).is_ok_and(|at| plan.changes.iter().any(|change| change.path() == at))
+        root.follow(file, Last::Keep).is_ok_and(|way| {
+            let here = root.here(&way);
+            plan.changes.iter().any(|change| change.path() == here)
+        })
     };
     for engine in Engine::ALL {
         let search = match find(root, engine, config) {

@@ -1,6 +1,8 @@
 //! containerd: hooks come by a runtime's base spec, which its config.toml names.
 
 mod config;
+mod ctr;
+mod major;
 mod removal;
 mod spec;
 mod style;
@@ -9,6 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use config::{ConfigToml, UNWRITTEN};
+pub use major::Major;
 use removal::Removed;
 pub use spec::{SpecSource, registered};
 

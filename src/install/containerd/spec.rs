@@ -1,35 +1,34 @@
 //! The base spec.
 
 use std::fmt;
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
-use nix::unistd::{chdir, chroot, fchdir};
 use serde_json::{Map, Value, json};
 
-use super::super::programs::find_program;
 use super::super::registration::Registration;
 use super::super::{InstallError, Root};
+use super::ctr::{self, CTR};
+use super::major::Major;
 use crate::files::{DOCUMENT_LIMIT, read_regular};
 
 /// Where the spec comes from that the hook is added to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpecSource {
-    /// The base spec that is there, with all that was changed in it, if it is devgate's; otherwise
-    /// what `ctr oci spec` prints, as the machine's containerd has it.
+    /// The base spec that is there, with all that was changed in it, if it is devgate's. Otherwise
+    /// on this machine what `ctr oci spec` prints, and below a prefix, where nothing is run, the
+    /// default of the containerd that is installed there.
     Usual,
+    /// The default of a major version of containerd.
+    Default(Major),
     /// A file, here.
     File(PathBuf),
 }
-
-const CTR: &str = "ctr oci spec";
 
 impl fmt::Display for SpecSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SpecSource::Usual => write!(f, "what `{CTR}` prints"),
+            SpecSource::Default(major) => write!(f, "the default of containerd {major}"),
             SpecSource::File(path) => path.display().fmt(f),
         }
     }
@@ -50,11 +49,17 @@ impl SpecSource {
                 let read = |source| InstallError::Read { path: path.clone(), source };
                 self.parse(&read_regular(path, DOCUMENT_LIMIT).map_err(read)?)
             }
+            SpecSource::Default(major) => {
+                Ok(without_limits(self.parse(major.default_spec().as_bytes())?))
+            }
             SpecSource::Usual => {
                 let there = root.read(base)?.filter(|content| registered(content).is_some());
                 match there {
                     Some(content) => self.parse(&content),
-                    None => Ok(without_limits(self.parse(&ctr_oci_spec(root)?)?)),
+                    None if root.is_here() => {
+                        Ok(without_limits(self.parse(&ctr::oci_spec(root)?)?))
+                    }
+                    None => SpecSource::Default(Major::below(root)?).read(root, base),
                 }
             }
         }
@@ -75,40 +80,6 @@ fn without_limits(mut spec: Map<String, Value>) -> Map<String, Value> {
         process.shift_remove("rlimits");
     }
     spec
-}
-
-fn ctr_oci_spec(root: &Root) -> Result<Vec<u8>, InstallError> {
-    let failed =
-        |source| InstallError::Command { command: CTR, root: root.path().to_owned(), source };
-    let ctr = find_program(root, "ctr");
-    let ctr = ctr.ok_or_else(|| failed(io::Error::new(io::ErrorKind::NotFound, "no ctr")))?;
-    let Output { status, stdout, stderr } = run(root, &ctr, &["oci", "spec"]).map_err(failed)?;
-    match status.success() {
-        true => Ok(stdout),
-        false => {
-            let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
-            Err(InstallError::CommandFailed { command: CTR, status, stderr })
-        }
-    }
-}
-
-/// Runs a program of the machine below the root with its own libraries: chrooted, as is this
-/// whole process meanwhile. (A thread with a root directory of its own would take unshare(2),
-/// which containers' seccomp profiles forbid.)
-fn run(root: &Root, program: &Path, args: &[&str]) -> io::Result<Output> {
-    let mut command = Command::new(program);
-    command.args(args);
-    if root.is_here() {
-        return command.output();
-    }
-    // What is here: that machine's may not be seen as a device.
-    command.stdin(File::open("/dev/null")?);
-    let (here, dir) = (File::open("/")?, File::open(".")?);
-    chroot(root.path())?;
-    let output = chdir("/").map_err(io::Error::from).and_then(|()| command.output());
-    // Out again, whatever came of it.
-    let back = fchdir(&here).and_then(|()| chroot(".")).and_then(|()| fchdir(&dir));
-    back.map_err(io::Error::from).and(output)
 }
 
 /// The spec with the hook as its last createRuntime hook, and with no other of devgate's.
@@ -173,7 +144,7 @@ mod tests {
             "createRuntime": [{"path": "/old/devgate"}, {"path": "/b"}]
         }});
         let added = with(&spec).unwrap();
-        let own = json!({"path": "/usr/bin/devgate", "args": ["devgate", "hook"]});
+        let own = Value::Object(Registration::new(Path::new("/usr/bin/devgate"), []).hook());
         assert_eq!(added["hooks"]["createRuntime"], json!([{"path": "/b"}, own]));
         assert_eq!(added["hooks"]["poststop"], spec["hooks"]["poststop"]);
         assert_eq!(added["linux"], json!({}));

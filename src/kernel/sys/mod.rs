@@ -147,7 +147,7 @@ pub(super) struct Queried {
     pub count: usize,
     /// Flags that they were attached with.
     pub attach_flags: u32,
-    /// Changes so far; 0 before Linux 6.17.
+    /// Changes so far; 0 if the kernel does not count them.
     pub revision: u64,
     /// Whether the ids are all there.
     pub complete: bool,

@@ -112,6 +112,39 @@ impl Podman {
         self.run_on_host(self.host.devgate(), args)
     }
 
+    /// The same, to be started.
+    pub fn devgate_command(&self, args: &[&str]) -> Command {
+        let mut command = self.host.command(self.host.devgate());
+        command.args(args);
+        command
+    }
+
+    /// The words of podman's command line, with its stores and configuration.
+    pub fn command_line(&self) -> Vec<String> {
+        let config = format!("CONTAINERS_CONF={}", self.place.path("containers.conf"));
+        let mut words = vec!["env".to_owned(), config, "/usr/bin/podman".to_owned()];
+        words.extend(self.stores());
+        words
+    }
+
+    pub fn cgroup_parent(&self) -> String {
+        self.place.cgroup_name()
+    }
+
+    /// conmon has a cgroup of its own, which podman leaves.
+    pub fn has_container_cgroups(&self) -> bool {
+        self.place
+            .cgroups()
+            .iter()
+            .any(|name| name.starts_with("libpod-") && !name.contains("conmon"))
+    }
+
+    fn stores(&self) -> Vec<String> {
+        let dirs = [("--root", "storage"), ("--runroot", "run"), ("--tmpdir", "tmp")];
+        let dirs = dirs.map(|(option, dir)| format!("{option}={}", self.place.path(dir)));
+        dirs.into_iter().chain(["--storage-driver=vfs".to_owned()]).collect()
+    }
+
     /// A program where podman runs.
     pub fn run_on_host(&self, program: &str, args: &[&str]) -> Run {
         let run = self.host.command(program).args(args).output();
@@ -278,11 +311,8 @@ impl Podman {
     fn command(&self) -> Command {
         let mut command = self.host.command("podman");
         command.env("CONTAINERS_CONF", self.place.path("containers.conf"));
-        for (option, dir) in [("--root", "storage"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
-            command.args([option, &self.place.path(dir)]);
-        }
+        command.args(self.stores());
         command.args(self.hooks.iter().flat_map(|dir| ["--hooks-dir", dir]));
-        command.arg("--storage-driver=vfs");
         command
     }
 }

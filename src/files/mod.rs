@@ -1,12 +1,18 @@
-//! Reading what others have put there: not for ever, and not without end.
+//! Files that others may have put there: reading stops, and no path leads elsewhere.
 
-use std::fs::File;
+mod node;
+mod trust;
+mod walk;
+
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use nix::fcntl::OFlag;
+use nix::fcntl::AT_FDCWD;
 use thiserror::Error;
+
+pub use node::Node;
+pub use trust::Exposure;
+pub use walk::{Last, Place, Tree, Way};
 
 /// Most bytes of a document: a config.json of 100,000 rules has about 8 MiB.
 pub const DOCUMENT_LIMIT: u64 = 16 << 20;
@@ -28,16 +34,12 @@ pub enum ReadError {
     },
 }
 
-/// All bytes of a regular file.
+/// All bytes of a regular file. Nothing else is opened: to open a device can have an effect.
 ///
 /// # Errors
 /// It has more than `limit` bytes, or is no regular file.
 pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
-    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    match file.metadata()?.is_file() {
-        true => read_bounded(file, limit),
-        false => Err(ReadError::NotAFile),
-    }
+    Node::at(AT_FDCWD, path, Last::Follow)?.read(limit)
 }
 
 /// All of a reader's bytes.

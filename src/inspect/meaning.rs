@@ -1,0 +1,66 @@
+//! What a program does, as far as it can be told.
+
+use thiserror::Error;
+
+use crate::analyze::{AnalyzeError, Budget, explore};
+use crate::bpf::{self, Helpers, retval_call};
+use crate::decode::{Answers, DecodeError, Decoded, decode};
+use crate::kernel::{ProgramError, RetvalReason};
+
+/// Why a program is not decoded.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Opaque {
+    /// Its instructions can't be had.
+    #[error("its instructions can't be read: {0}")]
+    Unread(String),
+    /// It can't be analyzed.
+    #[error(transparent)]
+    Analyze(#[from] AnalyzeError),
+    /// Its answers are no list of rules.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// What a program does, as far as it can be told.
+#[derive(Clone, Debug)]
+pub struct Meaning {
+    /// Its instructions, if they can be read.
+    pub program: Option<bpf::Program>,
+    /// Its answers.
+    pub answers: Result<Answers, Opaque>,
+    /// Its answers as rules, if every request has one.
+    pub decoded: Result<Decoded, Opaque>,
+    /// Why it may set the return value of the whole run, if it may.
+    pub retval: Option<RetvalReason>,
+}
+
+impl Meaning {
+    /// Of a program with these instructions.
+    pub fn of(program: bpf::Program, helpers: &dyn Helpers, budget: Budget) -> Meaning {
+        let retval = retval_call(&program, helpers).map(RetvalReason::Calls);
+        let explored = explore(&program, helpers, budget);
+        let undecided = explored.as_ref().ok().and_then(|found| found.undecided.clone());
+        let answers =
+            explored.map_err(Opaque::from).and_then(|analysis| Ok(Answers::of(&analysis)?));
+        let decoded = answers.clone().and_then(|answers| match undecided {
+            Some(undecided) if !answers.is_exact() => Err(undecided.into()),
+            _ => Ok(decode(&answers.possible)?),
+        });
+        Meaning { program: Some(program), answers, decoded, retval }
+    }
+
+    pub(super) fn unread(error: &ProgramError) -> Meaning {
+        let opaque = Opaque::Unread(error.to_string());
+        let retval = Some(RetvalReason::Unseen(error.to_string()));
+        Meaning { program: None, answers: Err(opaque.clone()), decoded: Err(opaque), retval }
+    }
+
+    /// What may be answered, whatever is known.
+    pub fn all_answers(&self) -> std::borrow::Cow<'_, Answers> {
+        use std::borrow::Cow;
+        match &self.answers {
+            Ok(answers) => Cow::Borrowed(answers),
+            Err(_) => Cow::Owned(Answers::opaque(self.retval.is_some())),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! devgate's own directory for what must not outlive a boot: `/run/devgate`.
+//!
+//! Nobody but root may list or write it, so no local user can plant a file there or hold a lock
+//! of devgate's.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+use thiserror::Error;
+
+/// Where it is. /run is empty after a boot (file-hierarchy(7)).
+pub const RUN_DIR: &str = "/run/devgate";
+
+/// Its mode.
+const MODE: u32 = 0o700;
+
+/// Permission bits of everybody but the owner.
+const OTHERS: u32 = 0o077;
+
+/// Why the directory can't be used.
+#[derive(Debug, Error)]
+pub enum RunDirError {
+    /// There is none, and it can't be made: /run is missing or read-only, for example.
+    #[error("{} can't be made: {source}", path.display())]
+    Make {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is there and can't be opened. A link or a file has its place, for example.
+    #[error("{} can't be opened as a directory: {source}", path.display())]
+    Open {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else owns it.
+    #[error("{} is owned by user {uid} and must be owned by root", path.display())]
+    Owner {
+        /// The directory.
+        path: PathBuf,
+        /// Who owns it.
+        uid: u32,
+    },
+    /// Others may read or write it.
+    #[error("{} has mode {mode:04o} and must have mode 0700", path.display())]
+    Mode {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A file in it can't be opened.
+    #[error("{} can't be opened: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The open directory.
+#[derive(Debug)]
+pub struct RunDir {
+    dir: File,
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Opens `/run/devgate`, and makes it (mode 0700) if there is none.
+    ///
+    /// # Errors
+    /// It can't be made or opened, or others than root may use it.
+    pub fn open() -> Result<RunDir, RunDirError> {
+        RunDir::at(Path::new(RUN_DIR))
+    }
+
+    fn at(path: &Path) -> Result<RunDir, RunDirError> {
+        let dir = match open_dir(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                make(path)?;
+                open_dir(path)
+            }
+            outcome => outcome,
+        };
+        let path = path.to_owned();
+        let found = dir.and_then(|dir| Ok((dir.metadata()?, dir)));
+        let (found, dir) = match found {
+            Ok(found) => found,
+            Err(source) => return Err(RunDirError::Open { path, source }),
+        };
+        match (found.uid(), found.mode() & 0o7777) {
+            (0, mode) if mode & OTHERS == 0 => Ok(RunDir { dir, path }),
+            (0, mode) => Err(RunDirError::Mode { path, mode }),
+            (uid, _) => Err(RunDirError::Owner { path, uid }),
+        }
+    }
+
+    /// The file `name` right in the directory, to read and write; it is made (mode 0600) if there
+    /// is none. A link is refused.
+    ///
+    /// # Errors
+    /// [`RunDirError::File`].
+    pub fn file(&self, name: &str) -> Result<File, RunDirError> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.dir, name, flags | OFlag::O_NONBLOCK, Mode::S_IRUSR | Mode::S_IWUSR) {
+            Ok(file) => Ok(File::from(file)),
+            Err(errno) => {
+                Err(RunDirError::File { path: self.path.join(name), source: errno.into() })
+            }
+        }
+    }
+}
+
+fn open_dir(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+    File::options().read(true).custom_flags(flags.bits()).open(path)
+}
+
+fn make(path: &Path) -> Result<(), RunDirError> {
+    match DirBuilder::new().mode(MODE).create(path) {
+        Err(source) if source.kind() != ErrorKind::AlreadyExists => {
+            Err(RunDirError::Make { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let above = tempfile::tempdir().unwrap();
+        let path = above.path().join("devgate");
+        (above, path)
+    }
+
+    fn refusal(path: &Path) -> String {
+        RunDir::at(path).unwrap_err().to_string()
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn it_is_made_for_root_alone_and_used_again() {
+        let (_above, path) = place();
+        for _ in 0..2 {
+            let file = RunDir::at(&path).unwrap().file("x").unwrap();
+            assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+            assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o700);
+        }
+    }
+
+    #[test]
+    fn others_may_not_use_it() {
+        for mode in [0o755, 0o777, 0o1777, 0o770, 0o701] {
+            let (_above, path) = place();
+            fs::create_dir(&path).unwrap();
+            set_mode(&path, mode);
+            let expected = format!("has mode {mode:04o} and must have mode 0700");
+            assert!(refusal(&path).ends_with(&expected), "{}", refusal(&path));
+        }
+        let (_above, path) = place();
+        fs::create_dir(&path).unwrap();
+        set_mode(&path, 0o700);
+        chown(&path, Some(65534), None).unwrap();
+        assert!(refusal(&path).ends_with("is owned by user 65534 and must be owned by root"));
+    }
+
+    #[test]
+    fn a_link_a_file_and_a_missing_parent() {
+        let (above, path) = place();
+        symlink(above.path(), &path).unwrap();
+        assert!(refusal(&path).contains("can't be opened as a directory"), "{}", refusal(&path));
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        assert!(refusal(&path).contains("can't be opened as a directory"), "{}", refusal(&path));
+        let missing = above.path().join("none/devgate");
+        assert!(refusal(&missing).contains("can't be made"), "{}", refusal(&missing));
+    }
+
+    #[test]
+    fn a_link_in_it_is_refused() {
+        let (above, path) = place();
+        let dir = RunDir::at(&path).unwrap();
+        symlink(above.path().join("elsewhere"), path.join("x")).unwrap();
+        let error = dir.file("x").unwrap_err().to_string();
+        assert!(error.contains("devgate/x can't be opened"), "{error}");
+        assert!(!above.path().join("elsewhere").exists());
+    }
+}
