@@ -16,6 +16,9 @@ const ALL_REQUESTS: u128 = (2 * 8) << 64;
 
 /// Regions at whose edges the program is run.
 const MOST_REGIONS: usize = 96;
+
+/// Regions looked at times regions, at most.
+const MOST_LOOKUPS: usize = 1 << 14;
 /// Rules of a policy that is compiled again.
 const MOST_RULES: usize = 64;
 
@@ -86,9 +89,11 @@ fn check_edges(program: &Program, regions: &[Region]) {
     }
 }
 
-/// Some of the regions, from all of them.
+/// Some of the regions, from all of them: fewer where there are many, since each request of each is
+/// looked up among all.
 fn spread(regions: &[Region]) -> impl Iterator<Item = &Region> {
-    regions.iter().step_by(regions.len().div_ceil(MOST_REGIONS).max(1))
+    let looked_at = (MOST_LOOKUPS / regions.len().max(1)).clamp(1, MOST_REGIONS);
+    regions.iter().step_by(regions.len().div_ceil(looked_at).max(1))
 }
 
 fn verdict(regions: &[Region], request: &Request) -> Verdict {
