@@ -19,6 +19,7 @@ mod pieces;
 mod question;
 mod segments;
 mod shape;
+mod style;
 mod tree;
 
 pub use comment::comment;
@@ -30,7 +31,8 @@ use crate::device::DeviceType;
 use crate::policy::Policy;
 use dag::{Dag, NodeId};
 use grants::Grants;
-use tree::{Style, TooLarge};
+use style::Style;
+use tree::TooLarge;
 
 /// The longest program that is made. The kernel's verifier looks at a million instructions
 /// (`BPF_COMPLEXITY_LIMIT_INSNS` of linux/bpf.h) and at an answer once for each jump to it, which

@@ -7,22 +7,8 @@ use super::dag::{Dag, Field, Node, NodeId};
 use super::grants::{Cell, Grants, Minors};
 use super::pieces::{Kind, Piece, cut, weights};
 use super::segments::{Segment, numbers, with_points};
+use super::style::{MOST_UNALIGNED, Style};
 use super::{MAX_INSNS, MOST_STEPS};
-
-/// Above this many segments a function of the minor is cut where its numbers' bits change, so
-/// that functions which are alike in places share these places' nodes.
-const MOST_UNALIGNED: usize = 16;
-
-/// Bit tests of major and minor, as they are tried.
-const BITS: [(bool, bool); 4] = [(false, true), (false, false), (true, true), (true, false)];
-/// A chain of comparisons does for fewer majors.
-const LEAST_MAJORS_FOR_BITS: usize = 8;
-/// With more points than this, setting up a bit test is always earned back, and trying the other
-/// styles costs more than they could save.
-const MOST_POINTS_TRIED: usize = 256;
-/// A policy with more points than this (majors times minors, at worst) is only tried with
-/// aligned cuts: without them, their nodes may be as many.
-const MOST_POINTS_UNALIGNED: usize = 100_000;
 
 /// Character devices that every container opens all the time, by major: null, zero and
 /// urandom; tty; pts. Each is weighed as this part of all numbers named.
@@ -39,52 +25,6 @@ pub(super) enum TooLarge {
     Nodes(usize),
     /// It takes more than [`MOST_STEPS`].
     Steps,
-}
-
-/// Which techniques a candidate uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Style {
-    major_bits: bool,
-    minor_bits: bool,
-    /// Whether large functions of the minor are cut at aligned numbers.
-    aligned: bool,
-}
-
-impl Style {
-    /// What is worth trying: setting up a bit test takes two instructions, which a small
-    /// policy may not earn back, and aligned cuts pay only where functions are alike.
-    pub(super) fn candidates(grants: &[Grants; 2]) -> Vec<Style> {
-        let large = |grants: &Grants| {
-            let named = grants.named.values().map(|minors| minors.points(&grants.any));
-            let all = named.chain([grants.any.named.len()]);
-            all.filter(|points| *points > MOST_UNALIGNED).count()
-        };
-        let large: usize = grants.iter().map(large).sum();
-        let majors = grants.iter().map(|grants| grants.named.len()).max().unwrap_or(0);
-        let points: usize = grants.iter().map(Grants::points).sum();
-        let mut styles = Vec::new();
-        for aligned in [true, false] {
-            let worth =
-                if large < 2 { !aligned } else { aligned || points <= MOST_POINTS_UNALIGNED };
-            if !worth {
-                continue;
-            }
-            for (major_bits, minor_bits) in BITS {
-                let worth = !major_bits || majors >= LEAST_MAJORS_FOR_BITS;
-                if worth && (points <= MOST_POINTS_TRIED || (major_bits, minor_bits) == BITS[0]) {
-                    styles.push(Style { major_bits, minor_bits, aligned });
-                }
-            }
-        }
-        styles
-    }
-
-    fn bits(self, field: Field) -> bool {
-        match field {
-            Field::Major => self.major_bits,
-            Field::Minor => self.minor_bits,
-        }
-    }
 }
 
 /// The nodes that decide every request of a block and of a character device.
