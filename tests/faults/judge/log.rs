@@ -32,9 +32,11 @@ pub fn of_success(command: &Command, seen: &Observed) -> Result<(), String> {
     }
 }
 
-/// A run that failed. There is a log once it could be opened.
+/// A run that failed. There is a log once it could be opened; if that is what failed, standard
+/// error says so, and the log may have been made by then.
 pub fn of_failure(seen: &Observed) -> Result<(), String> {
-    match seen.log.is_none() || line(seen, "failed").is_some() {
+    let is_of_the_log = seen.message.lines().any(|line| line.starts_with("devgate: log "));
+    match seen.log.is_none() || is_of_the_log || line(seen, "failed").is_some() {
         true => Ok(()),
         false => given_up(seen),
     }
