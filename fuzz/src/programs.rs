@@ -14,8 +14,9 @@ use super::repair::repaired;
 /// Both types, eight access sets, 2^32 majors with 2^32 minors each.
 const ALL_REQUESTS: u128 = (2 * 8) << 64;
 
-/// Regions at whose edges the program is run.
+/// Regions at whose edges the program is run, and how many others a request is looked for in.
 const MOST_REGIONS: usize = 96;
+const MOST_LOOKS: usize = 1 << 14;
 /// Rules of a policy that is compiled again.
 const MOST_RULES: usize = 64;
 
@@ -88,7 +89,8 @@ fn check_edges(program: &Program, regions: &[Region]) {
 
 /// Some of the regions, from all of them.
 fn spread(regions: &[Region]) -> impl Iterator<Item = &Region> {
-    regions.iter().step_by(regions.len().div_ceil(MOST_REGIONS).max(1))
+    let most = (MOST_LOOKS / regions.len().max(1)).clamp(2, MOST_REGIONS);
+    regions.iter().step_by(regions.len().div_ceil(most).max(1))
 }
 
 fn verdict(regions: &[Region], request: &Request) -> Verdict {
