@@ -19,6 +19,7 @@ const MOST_REGIONS: usize = 96;
 
 /// Regions looked at times regions, at most.
 const MOST_LOOKUPS: usize = 1 << 14;
+
 /// Rules of a policy that is compiled again.
 const MOST_RULES: usize = 64;
 

@@ -21,10 +21,11 @@ impl Style {
 
     pub(super) fn apply(self, text: &str) -> Vec<u8> {
         let mark = if self.byte_order_mark { BYTE_ORDER_MARK } else { b"" };
-        // Those within a string have come through as they are.
-        let text = text.replace("\r\n", "\n");
-        let text = if self.crlf { text.replace('\n', "\r\n") } else { text };
-        [mark, text.as_bytes()].concat()
+        // Those within a string have come through as they are, and are a part of its value.
+        match self.crlf {
+            true => [mark, text.replace("\r\n", "\n").replace('\n', "\r\n").as_bytes()].concat(),
+            false => [mark, text.as_bytes()].concat(),
+        }
     }
 }
 
@@ -39,5 +40,11 @@ mod tests {
             let written = Style::of(content.as_bytes()).apply(&text);
             assert_eq!(written, content.as_bytes());
         }
+    }
+
+    #[test]
+    fn line_ends_within_a_string_stay() {
+        let content = "a = 1\nb = \"\"\"x\r\ny\"\"\"\n";
+        assert_eq!(Style::of(content.as_bytes()).apply(content), content.as_bytes());
     }
 }
