@@ -1,23 +1,18 @@
 //! Nodes to instructions.
 //!
-//! Registers: R2 `access_type`, R3 major, R4 minor, R5 `1 << (minor % 32)`, R0
-//! `1 << (major % 32)` until it takes the result. Code comes in this order, so that every jump
-//! leads forward: character devices, block devices, nodes with several parents (parents first),
-//! and last what a leaf does, once for each set of allowed bits.
+//! Code comes in this order, so that every jump leads forward: character devices, block devices,
+//! nodes with several parents (parents first), and last what a leaf does, once for each set of
+//! allowed bits. Where too many nodes are waited for, they come at once, and again for later
+//! parents.
 
 use std::collections::BinaryHeap;
 
 use super::dag::{Dag, Field, Node, NodeId};
+use super::registers::{ACCESS_TYPE, MAJOR, MAJOR_BIT, MINOR, MINOR_BIT, Test, number};
 use super::shape::Shape;
 use super::{CompileError, MAX_INSNS, Roots};
 use crate::bpf::{Assembler, Cond, CtxField, Label, Program, Reg, Size};
 use crate::device::{Access, DeviceType};
-
-pub(super) const ACCESS_TYPE: Reg = Reg::R2;
-pub(super) const MAJOR: Reg = Reg::R3;
-pub(super) const MINOR: Reg = Reg::R4;
-pub(super) const MINOR_BIT: Reg = Reg::R5;
-pub(super) const MAJOR_BIT: Reg = Reg::R0;
 
 /// The program; `rules` is for the error.
 pub(super) fn emit(roots: &Roots, rules: usize) -> Result<Program, CompileError> {
@@ -266,43 +261,5 @@ impl<'r> Emitter<'r> {
         self.asm.bind(label);
         self.asm.mov(Reg::R0, result);
         self.asm.exit();
-    }
-}
-
-/// How a register is compared with a value: being that number, or, for a register with one bit
-/// set, having this bit in the mask.
-#[derive(Clone, Copy)]
-enum Test {
-    Number(Field),
-    Bit(Field),
-}
-
-impl Test {
-    fn is(self, value: u32) -> (Cond, Reg, u32) {
-        match self {
-            Test::Number(field) => (Cond::Eq, number(field), value),
-            Test::Bit(field) => (Cond::Set, bit(field), value),
-        }
-    }
-
-    fn is_not(self, value: u32) -> (Cond, Reg, u32) {
-        match self {
-            Test::Number(field) => (Cond::Ne, number(field), value),
-            Test::Bit(field) => (Cond::Set, bit(field), !value),
-        }
-    }
-}
-
-fn number(field: Field) -> Reg {
-    match field {
-        Field::Major => MAJOR,
-        Field::Minor => MINOR,
-    }
-}
-
-fn bit(field: Field) -> Reg {
-    match field {
-        Field::Major => MAJOR_BIT,
-        Field::Minor => MINOR_BIT,
     }
 }

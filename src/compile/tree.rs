@@ -6,23 +6,13 @@ use super::alike::Alike;
 use super::dag::{Dag, Field, Node, NodeId};
 use super::grants::{Cell, Grants, Minors};
 use super::pieces::{Kind, Piece, cut, weights};
-use super::segments::{Segment, numbers, with_points};
+use super::segments::{Segment, are_alike, cut_at, numbers, with_points};
+use super::style::Style;
 use super::{MAX_INSNS, MOST_STEPS};
 
 /// Above this many segments a function of the minor is cut where its numbers' bits change, so
 /// that functions which are alike in places share these places' nodes.
-const MOST_UNALIGNED: usize = 16;
-
-/// Bit tests of major and minor, as they are tried.
-const BITS: [(bool, bool); 4] = [(false, true), (false, false), (true, true), (true, false)];
-/// A chain of comparisons does for fewer majors.
-const LEAST_MAJORS_FOR_BITS: usize = 8;
-/// With more points than this, setting up a bit test is always earned back, and trying the other
-/// styles costs more than they could save.
-const MOST_POINTS_TRIED: usize = 256;
-/// A policy with more points than this (majors times minors, at worst) is only tried with
-/// aligned cuts: without them, their nodes may be as many.
-const MOST_POINTS_UNALIGNED: usize = 100_000;
+pub(super) const MOST_UNALIGNED: usize = 16;
 
 /// Character devices that every container opens all the time, by major: null, zero and
 /// urandom; tty; pts. Each is weighed as this part of all numbers named.
@@ -41,52 +31,6 @@ pub(super) enum TooLarge {
     Steps,
 }
 
-/// Which techniques a candidate uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Style {
-    major_bits: bool,
-    minor_bits: bool,
-    /// Whether large functions of the minor are cut at aligned numbers.
-    aligned: bool,
-}
-
-impl Style {
-    /// What is worth trying: setting up a bit test takes two instructions, which a small
-    /// policy may not earn back, and aligned cuts pay only where functions are alike.
-    pub(super) fn candidates(grants: &[Grants; 2]) -> Vec<Style> {
-        let large = |grants: &Grants| {
-            let named = grants.named.values().map(|minors| minors.points(&grants.any));
-            let all = named.chain([grants.any.named.len()]);
-            all.filter(|points| *points > MOST_UNALIGNED).count()
-        };
-        let large: usize = grants.iter().map(large).sum();
-        let majors = grants.iter().map(|grants| grants.named.len()).max().unwrap_or(0);
-        let points: usize = grants.iter().map(Grants::points).sum();
-        let mut styles = Vec::new();
-        for aligned in [true, false] {
-            let worth =
-                if large < 2 { !aligned } else { aligned || points <= MOST_POINTS_UNALIGNED };
-            if !worth {
-                continue;
-            }
-            for (major_bits, minor_bits) in BITS {
-                let worth = !major_bits || majors >= LEAST_MAJORS_FOR_BITS;
-                if worth && (points <= MOST_POINTS_TRIED || (major_bits, minor_bits) == BITS[0]) {
-                    styles.push(Style { major_bits, minor_bits, aligned });
-                }
-            }
-        }
-        styles
-    }
-
-    fn bits(self, field: Field) -> bool {
-        match field {
-            Field::Major => self.major_bits,
-            Field::Minor => self.minor_bits,
-        }
-    }
-}
-
 /// The nodes that decide every request of a block and of a character device.
 pub(super) fn lower(
     dag: &mut Dag,
@@ -97,9 +41,12 @@ pub(super) fn lower(
     let [block, character] = grants;
     let [block, character] = [lowering.majors(block)?, lowering.majors(character)?];
     let root = lowering.tree(Field::Major, &character, &HOT_MAJORS);
-    // Two trees that are balanced otherwise would share nothing but small parts.
-    let same = block == character;
-    Ok([if same { root } else { lowering.tree(Field::Major, &block, &[]) }, root])
+    // Two trees that are balanced each for itself would share nothing but small parts.
+    let block = match are_alike(&block, &character) {
+        true => lowering.like(&block, &character, root),
+        false => lowering.tree(Field::Major, &block, &[]),
+    };
+    Ok([block, root])
 }
 
 struct Lowering<'d> {
@@ -153,8 +100,7 @@ impl Lowering<'_> {
         let points: Vec<_> =
             any.named.iter().map(|(minor, cell)| (*minor, self.leaf(cell.with(any.any)))).collect();
         let segments = with_points(otherwise, points.into_iter());
-        self.take(STEPS_PER_SEGMENT * segments.len())?;
-        let node = self.tree(Field::Minor, &segments, &[]);
+        let node = self.of_minor(&segments)?;
         self.regions.insert(node, segments.len());
         Ok(node)
     }
@@ -194,15 +140,35 @@ impl Lowering<'_> {
         };
         let beyond = self.regions.get(&otherwise).copied().unwrap_or(1);
         let segments = with_points(otherwise, points.into_iter());
-        self.take(STEPS_PER_SEGMENT * segments.len())?;
-        let node = match self.style.aligned {
-            true => self.aligned_tree(&segments),
-            false => self.tree(Field::Minor, &segments, &[]),
-        };
+        let node = self.of_minor(&segments)?;
         if node != otherwise {
             self.regions.insert(node, segments.len() - 1 + beyond);
         }
         Ok(node)
+    }
+
+    /// The function of the major, cut where the tree `model` of another function is: so it has the
+    /// other's nodes where both are the same.
+    fn like(&mut self, segments: &[Segment], others: &[Segment], model: NodeId) -> NodeId {
+        if segments == others {
+            return model;
+        }
+        let Node::Split { field: Field::Major, at, below, from } = *self.dag.node(model) else {
+            return self.tree(Field::Major, segments, &[]);
+        };
+        let ([lower, upper], [others_lower, others_upper]) =
+            (cut_at(segments, at), cut_at(others, at));
+        let below = self.like(&lower, &others_lower, below);
+        let from = self.like(&upper, &others_upper, from);
+        self.dag.intern(Node::Split { field: Field::Major, at, below, from })
+    }
+
+    fn of_minor(&mut self, segments: &[Segment]) -> Result<NodeId, TooLarge> {
+        self.take(STEPS_PER_SEGMENT * segments.len())?;
+        Ok(match self.style.aligned {
+            true => self.aligned_tree(segments),
+            false => self.tree(Field::Minor, segments, &[]),
+        })
     }
 
     /// Cuts at a multiple of the largest power of two that has segments start on both sides.
@@ -215,12 +181,8 @@ impl Lowering<'_> {
         }
         let low_bits = u32::MAX >> (first.start ^ last.start).leading_zeros() >> 1;
         let at = last.start & !low_bits;
-        let cut = segments.partition_point(|segment| segment.start < at);
-        let below = self.aligned_tree(&segments[..cut]);
-        let mut upper = segments[cut..].to_vec();
-        if upper[0].start != at {
-            upper.insert(0, Segment { start: at, target: segments[cut - 1].target });
-        }
+        let [lower, upper] = cut_at(segments, at);
+        let below = self.aligned_tree(&lower);
         let from = self.aligned_tree(&upper);
         self.dag.intern(Node::Split { field: Field::Minor, at, below, from })
     }

@@ -9,6 +9,11 @@ const NAME: &str = "devgate";
 
 const COMMAND: &str = "hook";
 
+/// After how many seconds the runtime kills the hook, and doesn't start the container. The hook
+/// waits up to 10 s for the cgroup's lock and works for up to 2.5 s; on a machine that is so busy
+/// that it gets a twentieth of a CPU, this is 60 s. A kubelet gives up after 120.
+pub const TIMEOUT: u32 = 60;
+
 /// The hook's options, which all have a value.
 pub const OPTIONS: [&str; 6] =
     ["--default-devices", "--stale", "--rootless", "--log", "--log-dir", "--log-format"];
@@ -32,7 +37,8 @@ impl Registration {
     /// As the runtime-spec writes a hook.
     pub fn hook(&self) -> Map<String, Value> {
         let path = json!(self.binary.to_string_lossy());
-        Map::from_iter([("path".to_owned(), path), ("args".to_owned(), json!(self.args))])
+        let members = [("path", path), ("args", json!(self.args)), ("timeout", json!(TIMEOUT))];
+        Map::from_iter(members.map(|(key, value)| (key.to_owned(), value)))
     }
 
     /// The registration that a hook of the runtime-spec's form is, if it is devgate's: by the
@@ -123,7 +129,12 @@ mod tests {
     fn a_hook_is_told_by_its_name() {
         let own = Registration::new(Path::new("/opt/x"), ["--log".to_owned(), "/l".to_owned()]);
         let hook = Value::Object(own.hook());
-        assert_eq!(hook, json!({"path": "/opt/x", "args": ["devgate", "hook", "--log", "/l"]}));
+        assert_eq!(
+            hook,
+            json!({
+                "path": "/opt/x", "args": ["devgate", "hook", "--log", "/l"], "timeout": 60
+            })
+        );
         let of = |hook: &Value| Registration::of(hook.as_object().unwrap());
         assert_eq!(of(&hook), Some(own));
         assert!(of(&json!({"path": "/usr/bin/devgate"})).is_some());

@@ -53,8 +53,8 @@ pub enum LoadError {
     Permission(#[source] Errno),
     /// The verifier has a limit of its own, on the instructions that it looks at.
     #[error(
-        "the kernel's verifier gave up on the program's {insns} instructions: the policy must name \
-         fewer devices"
+        "the kernel's verifier gave up on the program's {insns} instructions, some of which it looks \
+         at again and again, a million times at most in all: the policy must name fewer devices"
     )]
     TooComplex {
         /// Its instructions.

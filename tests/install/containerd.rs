@@ -58,7 +58,7 @@ fn nothing_is_edited_silently() {
         assert!(run.text().contains(&lines(table)), "{run:?}");
     }
     let spec = node.machine.json(SPEC);
-    let hook = json!({"path": "/usr/bin/devgate", "args": ["devgate", "hook"]});
+    let hook = json!({"path": "/usr/bin/devgate", "args": ["devgate", "hook"], "timeout": 60});
     assert_eq!(spec["hooks"], json!({"createRuntime": [hook]}));
     assert_eq!((&spec["ociVersion"], &spec["linux"]), (&json!("1.1.0"), &json!({})));
 }
@@ -165,7 +165,8 @@ fn a_base_spec_that_is_there_is_kept() {
     let spec = node.machine.json(SPEC);
     assert_eq!(spec["linux"]["mine"], true);
     let hook = &spec["hooks"]["createRuntime"];
-    assert_eq!(hook, &json!([{"path": BINARY, "args": ["devgate", "hook", "--log", "/l"]}]));
+    let args = ["devgate", "hook", "--log", "/l"];
+    assert_eq!(hook, &json!([{"path": BINARY, "args": args, "timeout": 60}]));
 }
 
 #[test]

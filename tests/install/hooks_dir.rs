@@ -14,7 +14,7 @@ fn the_file_is_of_hooks_1_0_0() {
     let args = ["devgate", "hook", "--log", "/var/log/devgate.log"];
     let expected = json!({
         "version": "1.0.0",
-        "hook": {"path": "/usr/bin/devgate", "args": args},
+        "hook": {"path": "/usr/bin/devgate", "args": args, "timeout": 60},
         "when": {"always": true},
         "stages": ["createRuntime"],
     });

@@ -173,7 +173,7 @@ mod tests {
             "createRuntime": [{"path": "/old/devgate"}, {"path": "/b"}]
         }});
         let added = with(&spec).unwrap();
-        let own = json!({"path": "/usr/bin/devgate", "args": ["devgate", "hook"]});
+        let own = Value::Object(Registration::new(Path::new("/usr/bin/devgate"), []).hook());
         assert_eq!(added["hooks"]["createRuntime"], json!([{"path": "/b"}, own]));
         assert_eq!(added["hooks"]["poststop"], spec["hooks"]["poststop"]);
         assert_eq!(added["linux"], json!({}));
