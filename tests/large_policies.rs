@@ -116,6 +116,93 @@ fn many_wildcard_minors_across_many_wildcard_majors() {
     check("wildcards across", rules, &mut rng);
 }
 
+/// Rules for all of a type's devices with these numbers.
+fn plain(verdict: Verdict, device_type: TypeMatch, numbers: [Option<u32>; 2]) -> Rule {
+    let [major, minor] = numbers.map(|number| number.map_or(Number::Any, Number::Exactly));
+    Rule::new(verdict, device_type, major, minor, Access::ALL)
+}
+
+const CHAR: TypeMatch = TypeMatch::Only(DeviceType::Char);
+
+#[test]
+fn one_minor_of_every_major_beside_all_minors_of_many() {
+    let mut rng = Rng::with_seed(seed());
+    let any_major = (0..316).map(|n| plain(Verdict::Allow, CHAR, [None, Some(2 * n)]));
+    let any_minor = (0..316).map(|n| plain(Verdict::Allow, CHAR, [Some(2 * n), None]));
+    check("one after the other", any_major.clone().chain(any_minor.clone()).collect(), &mut rng);
+    let by_turns = any_major.zip(any_minor).flat_map(|(any_major, any_minor)| {
+        let denied =
+            plain(Verdict::Deny, CHAR, [any_minor.major(), any_major.minor()].map(exactly));
+        [any_minor, any_major, denied]
+    });
+    check("by turns", by_turns.collect(), &mut rng);
+}
+
+fn exactly(number: Number) -> Option<u32> {
+    match number {
+        Number::Any => None,
+        Number::Exactly(number) => Some(number),
+    }
+}
+
+#[test]
+fn a_hundred_thousand_minors_of_one_major() {
+    let mut rng = Rng::with_seed(seed());
+    let minors = |step: u32| {
+        let rule = move |n| plain(Verdict::Allow, CHAR, [Some(10), Some(step * n)]);
+        (0..100_001).map(rule).collect()
+    };
+    check("all minors", minors(1), &mut rng);
+    // One bit test holds for half of the numbers up to 200,000.
+    check("every second minor", minors(2), &mut rng);
+}
+
+#[test]
+fn types_that_are_alike_in_most_majors_share_these() {
+    let mut rng = Rng::with_seed(seed());
+    let mut rules = vec![plain(Verdict::Allow, TypeMatch::Any, [None, None])];
+    let denied = |n: u32| plain(Verdict::Deny, TypeMatch::Any, [Some(3 * n), None]);
+    rules.extend((0..150_000).map(denied));
+    let same = check("the same", rules.clone(), &mut rng).insns().len();
+    rules.push(plain(Verdict::Deny, CHAR, [Some(100_001), None]));
+    let alike = check("alike", rules, &mut rng).insns().len();
+    assert!(alike < same + 100, "{alike} instructions, not {same}");
+}
+
+/// Why there is no program.
+fn refusal(rules: impl Iterator<Item = Rule>) -> String {
+    let policy = Policy::new(rules.collect(), DefaultDevices::None);
+    compile(&policy).expect_err("it is too large").to_string()
+}
+
+#[test]
+fn what_would_take_too_long_is_refused_with_its_limit() {
+    let across = (0..3_000).flat_map(|n| {
+        let number = Some(2 * n);
+        [[None, number], [number, None]].map(|numbers| plain(Verdict::Allow, CHAR, numbers))
+    });
+    assert_eq!(
+        refusal(across),
+        "the policy's 6000 rules take more than 10000000 steps to compile and prove, which is the \
+         limit: name fewer devices, above all not one minor of every major (\"*:N\") beside many \
+         majors"
+    );
+}
+
+#[test]
+fn what_the_kernel_would_not_take_is_refused_with_its_limit() {
+    let mut rng = Rng::with_seed(seed());
+    let all = (0..250_000).map(|_| {
+        let numbers = [rng.u32(..), rng.u32(..)].map(Number::Exactly);
+        rule(&mut rng, numbers)
+    });
+    let refusal = refusal(all.collect::<Vec<_>>().into_iter());
+    let insns = refusal.strip_prefix("the policy's 250000 rules need ");
+    let (insns, limit) = insns.and_then(|rest| rest.split_once(' ')).expect("it tells both");
+    assert!(insns.parse::<usize>().is_ok_and(|insns| insns > MAX_INSNS), "{refusal}");
+    assert!(limit.contains(&format!("the kernel takes about {MAX_INSNS}: name fewer")), "{limit}");
+}
+
 #[test]
 fn jumps_too_long_for_16_bits_go_over_islands() {
     let mut rng = Rng::with_seed(seed());

@@ -1,6 +1,6 @@
 //! What an instruction of a compiled program is for, by the registers that `emit` uses.
 
-use super::question::{ACCESS_TYPE, MAJOR, MAJOR_BIT, MINOR, MINOR_BIT};
+use super::registers::{ACCESS_TYPE, MAJOR, MAJOR_BIT, MINOR, MINOR_BIT};
 use crate::bpf::{AluOp, Cond, CtxField, Op, Reg, Source};
 use crate::device::{Access, DeviceType};
 

@@ -1,14 +1,14 @@
 //! Nodes to instructions.
 //!
-//! Registers: R2 `access_type`, R3 major, R4 minor, R5 `1 << (minor % 32)`, R0
-//! `1 << (major % 32)` until it takes the result. Code comes in this order, so that every jump
-//! leads forward: character devices, block devices, nodes with several parents (parents first),
-//! and last what a leaf does, once for each set of allowed bits.
+//! Code comes in this order, so that every jump leads forward: character devices, block devices,
+//! nodes with several parents (parents first), and last what a leaf does, once for each set of
+//! allowed bits. Where too many nodes are waited for, they come at once, and again for later
+//! parents.
 
 use std::collections::BinaryHeap;
 
 use super::dag::{Dag, Field, Node, NodeId};
-use super::question::{ACCESS_TYPE, MAJOR, MAJOR_BIT, MINOR, MINOR_BIT, Test, number};
+use super::registers::{ACCESS_TYPE, MAJOR, MAJOR_BIT, MINOR, MINOR_BIT, Test, number};
 use super::shape::Shape;
 use super::{CompileError, MAX_INSNS, Roots};
 use crate::bpf::{Assembler, Cond, CtxField, Label, Program, Reg, Size};

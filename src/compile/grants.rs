@@ -71,9 +71,9 @@ impl Minors {
     }
 
     /// At most how many minors of a major with these rules have an outcome of their own, given
-    /// the rules for every major.
+    /// the rules for every major; all others count as one.
     pub(super) fn points(&self, every_major: &Minors) -> usize {
-        self.named.len() + if self.any.is_empty() { 0 } else { every_major.named.len() }
+        self.named.len() + if self.any.is_empty() { 0 } else { every_major.named.len() + 1 }
     }
 }
 

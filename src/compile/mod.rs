@@ -16,7 +16,7 @@ mod dag;
 mod emit;
 mod grants;
 mod pieces;
-mod question;
+mod registers;
 mod segments;
 mod shape;
 mod style;
@@ -36,8 +36,8 @@ use tree::TooLarge;
 
 /// The longest program that is made. The kernel's verifier looks at a million instructions
 /// (`BPF_COMPLEXITY_LIMIT_INSNS` of linux/bpf.h) and at an answer once for each jump to it, which
-/// comes to 1.8 for each instruction of a large policy (seen with Linux 6.18).
-pub const MAX_INSNS: usize = 500_000;
+/// comes to 1.8 to 2.2 for each instruction of a large policy (seen with Linux 6.18).
+pub const MAX_INSNS: usize = 450_000;
 
 /// The most steps that a policy may take: numbers that are looked at, intervals that get nodes,
 /// and regions that the proof will find. The same policy takes the same steps on every machine.
@@ -89,23 +89,24 @@ struct Roots {
 /// [`CompileError::TooManySteps`] where that can't be found out at a bounded cost.
 pub fn compile(policy: &Policy) -> Result<Program, CompileError> {
     let grants = DeviceType::ALL.map(|device_type| Grants::of(policy, device_type));
-    let mut best: Option<Program> = None;
-    for style in Style::candidates(&grants) {
-        let rules = policy.rules().len();
-        let roots = lower(&grants, style).map_err(|error| match error {
-            TooLarge::Nodes(insns) => CompileError::TooLong { rules, insns },
-            TooLarge::Steps => CompileError::TooManySteps { rules },
-        })?;
-        let program = emit::emit(&roots, rules)?;
-        if best.as_ref().is_none_or(|best| program.insns().len() < best.insns().len()) {
-            best = Some(program);
-        }
-    }
-    best.ok_or(CompileError::NoCandidate)
+    let rules = policy.rules().len();
+    let candidates = Style::candidates(&grants);
+    let candidates = candidates.into_iter().map(|style| candidate(&grants, style, rules));
+    // A style may be too long where another is not.
+    let length = |program: &Program| program.insns().len();
+    let shorter = |best: Result<_, _>, next| match (best, next) {
+        (Ok(best), Ok(next)) if length(&next) < length(&best) => Ok(next),
+        (Err(_), next) => next,
+        (best, _) => best,
+    };
+    candidates.reduce(shorter).unwrap_or(Err(CompileError::NoCandidate))
 }
 
-fn lower(grants: &[Grants; 2], style: Style) -> Result<Roots, TooLarge> {
+fn candidate(grants: &[Grants; 2], style: Style, rules: usize) -> Result<Program, CompileError> {
     let mut dag = Dag::default();
-    let [block, character] = tree::lower(&mut dag, grants, style)?;
-    Ok(Roots { dag, block, character })
+    match tree::lower(&mut dag, grants, style) {
+        Ok([block, character]) => emit::emit(&Roots { dag, block, character }, rules),
+        Err(TooLarge::Nodes(insns)) => Err(CompileError::TooLong { rules, insns }),
+        Err(TooLarge::Steps) => Err(CompileError::TooManySteps { rules }),
+    }
 }

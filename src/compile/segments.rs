@@ -36,6 +36,24 @@ pub(super) fn with_points(
     segments
 }
 
+/// The function below `at`, and from `at` on.
+pub(super) fn cut_at(segments: &[Segment], at: u32) -> [Vec<Segment>; 2] {
+    let (lower, upper) = segments.split_at(segments.partition_point(|segment| segment.start < at));
+    let begins = upper.first().is_some_and(|segment| segment.start == at);
+    let first = lower.last().filter(|_| !begins).map(|last| Segment { start: at, ..*last });
+    [lower.to_vec(), first.into_iter().chain(upper.iter().copied()).collect()]
+}
+
+/// Whether two functions of many segments have most of them in common.
+pub(super) fn are_alike(a: &[Segment], b: &[Segment]) -> bool {
+    const FEW: usize = 256;
+    let in_b = |segment: &&Segment| {
+        b.binary_search_by_key(&segment.start, |other| other.start)
+            .is_ok_and(|index| b[index] == **segment)
+    };
+    a == b || a.len() > FEW && 4 * a.iter().filter(in_b).count() > 3 * a.len().max(b.len())
+}
+
 /// The numbers of the segment at `index`, the end being exclusive.
 pub(super) fn numbers(segments: &[Segment], index: usize) -> Range<u64> {
     let end = segments.get(index + 1).map_or(1 << 32, |next| u64::from(next.start));

@@ -1,11 +1,8 @@
-//! Which techniques a candidate program uses, and which candidates are worth trying.
+//! Which techniques are tried for a policy.
 
 use super::dag::Field;
 use super::grants::Grants;
-
-/// Above this many segments a function of the minor is cut where its numbers' bits change, so
-/// that functions which are alike in places share these places' nodes.
-pub(super) const MOST_UNALIGNED: usize = 16;
+use super::tree::MOST_UNALIGNED;
 
 /// Bit tests of major and minor, as they are tried.
 const BITS: [(bool, bool); 4] = [(false, true), (false, false), (true, true), (true, false)];
@@ -46,9 +43,13 @@ impl Style {
             if !worth {
                 continue;
             }
+            let many_majors = majors >= LEAST_MAJORS_FOR_BITS;
             for (major_bits, minor_bits) in BITS {
-                let worth = !major_bits || majors >= LEAST_MAJORS_FOR_BITS;
-                if worth && (points <= MOST_POINTS_TRIED || (major_bits, minor_bits) == BITS[0]) {
+                let worth = match points <= MOST_POINTS_TRIED {
+                    true => !major_bits || many_majors,
+                    false => (major_bits, minor_bits) == (many_majors, true),
+                };
+                if worth {
                     styles.push(Style { major_bits, minor_bits, aligned });
                 }
             }
@@ -56,6 +57,7 @@ impl Style {
         styles
     }
 
+    /// Whether numbers of this field may be tested by their bits.
     pub(super) fn bits(self, field: Field) -> bool {
         match field {
             Field::Major => self.major_bits,

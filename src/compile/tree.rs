@@ -6,9 +6,13 @@ use super::alike::Alike;
 use super::dag::{Dag, Field, Node, NodeId};
 use super::grants::{Cell, Grants, Minors};
 use super::pieces::{Kind, Piece, cut, weights};
-use super::segments::{Segment, numbers, with_points};
-use super::style::{MOST_UNALIGNED, Style};
+use super::segments::{Segment, are_alike, cut_at, numbers, with_points};
+use super::style::Style;
 use super::{MAX_INSNS, MOST_STEPS};
+
+/// Above this many segments a function of the minor is cut where its numbers' bits change, so
+/// that functions which are alike in places share these places' nodes.
+pub(super) const MOST_UNALIGNED: usize = 16;
 
 /// Character devices that every container opens all the time, by major: null, zero and
 /// urandom; tty; pts. Each is weighed as this part of all numbers named.
@@ -37,9 +41,12 @@ pub(super) fn lower(
     let [block, character] = grants;
     let [block, character] = [lowering.majors(block)?, lowering.majors(character)?];
     let root = lowering.tree(Field::Major, &character, &HOT_MAJORS);
-    // Two trees that are balanced otherwise would share nothing but small parts.
-    let same = block == character;
-    Ok([if same { root } else { lowering.tree(Field::Major, &block, &[]) }, root])
+    // Two trees that are balanced each for itself would share nothing but small parts.
+    let block = match are_alike(&block, &character) {
+        true => lowering.like(&block, &character, root),
+        false => lowering.tree(Field::Major, &block, &[]),
+    };
+    Ok([block, root])
 }
 
 struct Lowering<'d> {
@@ -140,6 +147,22 @@ impl Lowering<'_> {
         Ok(node)
     }
 
+    /// The function of the major, cut where the tree `model` of another function is: so it has the
+    /// other's nodes where both are the same.
+    fn like(&mut self, segments: &[Segment], others: &[Segment], model: NodeId) -> NodeId {
+        if segments == others {
+            return model;
+        }
+        let Node::Split { field: Field::Major, at, below, from } = *self.dag.node(model) else {
+            return self.tree(Field::Major, segments, &[]);
+        };
+        let ([lower, upper], [others_lower, others_upper]) =
+            (cut_at(segments, at), cut_at(others, at));
+        let below = self.like(&lower, &others_lower, below);
+        let from = self.like(&upper, &others_upper, from);
+        self.dag.intern(Node::Split { field: Field::Major, at, below, from })
+    }
+
     fn of_minor(&mut self, segments: &[Segment]) -> Result<NodeId, TooLarge> {
         self.take(STEPS_PER_SEGMENT * segments.len())?;
         Ok(match self.style.aligned {
@@ -158,12 +181,8 @@ impl Lowering<'_> {
         }
         let low_bits = u32::MAX >> (first.start ^ last.start).leading_zeros() >> 1;
         let at = last.start & !low_bits;
-        let cut = segments.partition_point(|segment| segment.start < at);
-        let below = self.aligned_tree(&segments[..cut]);
-        let mut upper = segments[cut..].to_vec();
-        if upper[0].start != at {
-            upper.insert(0, Segment { start: at, target: segments[cut - 1].target });
-        }
+        let [lower, upper] = cut_at(segments, at);
+        let below = self.aligned_tree(&lower);
         let from = self.aligned_tree(&upper);
         self.dag.intern(Node::Split { field: Field::Minor, at, below, from })
     }

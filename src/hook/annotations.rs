@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::oci::ANNOTATION_PREFIX as PREFIX;
 use crate::policy::{DefaultDevices, Few};
 
-/// What all of devgate's annotations begin with.
-const PREFIX: &str = "io.devgate.";
 const LOG: &str = "log";
 const DEFAULT_DEVICES: &str = "default-devices";
 

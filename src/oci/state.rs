@@ -21,16 +21,19 @@ pub struct State {
     /// The container's process on the host; absent where there is none.
     pid: Option<i64>,
     bundle: Option<PathBuf>,
-    /// Annotations; none where they are absent.
+    /// The annotations that begin with [`ANNOTATION_PREFIX`]: there may be a million others.
     pub annotations: BTreeMap<String, String>,
 }
+
+/// What all of devgate's annotations begin with.
+pub const ANNOTATION_PREFIX: &str = "io.devgate.";
 
 #[derive(Default)]
 struct Members {
     id: Option<String>,
     pid: Option<i64>,
     bundle: Option<String>,
-    annotations: Option<Option<BTreeMap<String, String>>>,
+    annotations: Option<Option<Own>>,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +82,36 @@ impl<'de> Visitor<'de> for MembersSeed {
     }
 }
 
+/// devgate's own annotations.
+#[derive(Default)]
+struct Own(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Own {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Own, D::Error> {
+        deserializer.deserialize_map(OwnVisitor)
+    }
+}
+
+struct OwnVisitor;
+
+impl<'de> Visitor<'de> for OwnVisitor {
+    type Value = Own;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Own, A::Error> {
+        let mut own = Own::default();
+        while let Some((key, value)) = map.next_entry::<String, String>()? {
+            if key.starts_with(ANNOTATION_PREFIX) {
+                own.0.insert(key, value);
+            }
+        }
+        Ok(own)
+    }
+}
+
 #[derive(Clone, Copy)]
 struct PidSeed;
 
@@ -121,7 +154,7 @@ impl TryFrom<Members> for State {
             id,
             pid: members.pid,
             bundle: members.bundle.map(PathBuf::from),
-            annotations: members.annotations.flatten().unwrap_or_default(),
+            annotations: members.annotations.flatten().unwrap_or_default().0,
         })
     }
 }

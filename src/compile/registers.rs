@@ -1,4 +1,5 @@
-//! What an instruction asks of the request's numbers, and in which registers these are.
+//! What the registers of a compiled program hold, and how they are compared: R0 is
+//! `1 << (major % 32)` until it takes the result.
 
 use super::dag::Field;
 use crate::bpf::{Cond, Reg};
@@ -40,7 +41,7 @@ pub(super) fn number(field: Field) -> Reg {
     }
 }
 
-pub(super) fn bit(field: Field) -> Reg {
+fn bit(field: Field) -> Reg {
     match field {
         Field::Major => MAJOR_BIT,
         Field::Minor => MINOR_BIT,
