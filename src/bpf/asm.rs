@@ -29,6 +29,12 @@ pub enum AssembleError {
         /// The jump.
         site: usize,
     },
+    /// So many labels are waited for that their islands alone fill what a jump can reach.
+    #[error("at instruction {site} more labels are waited for than jumps can reach")]
+    TooManyLabels {
+        /// Where the islands begin.
+        site: usize,
+    },
     /// A jump is longer than 16 bits can say.
     #[error("the jump from instruction {site} to {target} does not fit 16 bits")]
     TooFar {
@@ -49,7 +55,8 @@ pub struct Assembler {
     pending: VecDeque<(usize, Label)>,
     /// The instruction that something was bound to last: it must stay where it is.
     bound: Option<usize>,
-    too_far: Option<AssembleError>,
+    /// The first thing that went wrong.
+    problem: Option<AssembleError>,
 }
 
 impl Assembler {
@@ -108,8 +115,12 @@ impl Assembler {
     fn resolve(&mut self, site: usize, target: usize) {
         match i16::try_from(target - site - 1) {
             Ok(off) => self.insns[site].off = off,
-            Err(_) => self.too_far = Some(AssembleError::TooFar { site, target }),
+            Err(_) => self.fail(AssembleError::TooFar { site, target }),
         }
+    }
+
+    fn fail(&mut self, problem: AssembleError) {
+        self.problem.get_or_insert(problem);
     }
 
     /// `dst = ctx->field`, a 32-bit load.
@@ -164,12 +175,20 @@ impl Assembler {
 
     /// Called where nothing falls through, so that an island is reached by jumps alone.
     fn put_islands(&mut self) {
+        if self.problem.is_some() {
+            return;
+        }
+        let first = self.insns.len();
         while let Some(&(site, label)) = self.pending.front() {
             let sites = &self.waiting[label.0];
             // Sites are in order, so a jump that still waits is at or behind the first one.
             let waits = sites.binary_search(&site).is_ok();
             if waits && self.insns.len() - site < REACH {
                 return;
+            }
+            if site >= first {
+                // An island of this very row.
+                return self.fail(AssembleError::TooManyLabels { site: first });
             }
             self.pending.pop_front();
             if waits {
@@ -188,12 +207,39 @@ impl Assembler {
     /// # Errors
     /// A jump without a target, or one that is too long: a mistake of the caller's.
     pub fn finish(self) -> Result<Program, AssembleError> {
-        if let Some(error) = self.too_far {
+        if let Some(error) = self.problem {
             return Err(error);
         }
         match self.waiting.iter().flatten().next() {
             Some(&site) => Err(AssembleError::Unbound { site }),
             None => Ok(Program::new(self.insns)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A jump to each of so many labels, which are all bound after the last.
+    fn waiting_for(count: usize) -> Result<Program, AssembleError> {
+        let mut asm = Assembler::new();
+        let labels: Vec<Label> = (0..count).map(|_| asm.label()).collect();
+        for label in &labels {
+            asm.branch(Cond::Eq, Reg::R0, 0, *label);
+            asm.exit();
+        }
+        for label in labels {
+            asm.bind(label);
+        }
+        asm.exit();
+        asm.finish()
+    }
+
+    #[test]
+    fn islands_have_an_end() {
+        assert!(waiting_for(15_000).is_ok_and(|program| program.insns().len() > 30_000));
+        let error = waiting_for(2 * REACH).expect_err("there is no room");
+        assert!(matches!(error, AssembleError::TooManyLabels { .. }), "{error}");
     }
 }

@@ -110,3 +110,63 @@ fn states_of_runc_and_crun_alike() {
         devgate(&["hook", "--dry-run"], format!("{state} {{}}")).success();
     }
 }
+
+/// A config whose rules are all beyond what there is, and what a warning about one of them says.
+fn beyond(count: usize) -> (String, impl Fn(usize) -> String) {
+    let rules = vec![r#"{"allow":false,"major":4096}"#; count].join(",");
+    let config = format!(r#"{{"linux":{{"resources":{{"devices":[{rules}]}}}}}}"#);
+    let warning = |index| {
+        format!(
+            "linux.resources.devices[{index}].major: 4096 is beyond every Linux device number \
+             (0..=4095), so the rule never matches"
+        )
+    };
+    (config, warning)
+}
+
+#[test]
+fn after_twenty_warnings_the_others_are_counted() {
+    for (count, more) in [(20, None), (21, Some("and 1 more")), (370, Some("and 350 more"))] {
+        let (config, warning) = beyond(count);
+        let warnings: Vec<String> = (0..20).map(warning).chain(more.map(str::to_owned)).collect();
+        let told: String =
+            warnings.iter().map(|warning| format!("devgate: warning: {warning}\n")).collect();
+        let run = devgate(&["check", "--config", "-", "c 1:3 rw"], &config);
+        assert_eq!((run.code, run.stderr), (Some(0), told.clone()), "{count}");
+
+        let folder = tempfile::tempdir().expect("a folder");
+        for format in ["text", "json"] {
+            let log = folder.path().join(format!("{count}.{format}"));
+            let log_path = log.to_str().expect("text");
+            // Without a process it fails, and logs that.
+            let state = r#"{"id":"c1"}"#.to_owned();
+            let run =
+                devgate(&["hook", "--log", log_path, "--log-format", format], state + &config);
+            assert!(run.code == Some(1) && run.stderr.starts_with(&told), "{count}: {run:?}");
+            let line = std::fs::read_to_string(&log).expect("it is logged");
+            let logged: Vec<String> = match format {
+                "json" => {
+                    let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+                    serde_json::from_value(line["warnings"].clone()).expect("an array of texts")
+                }
+                _ => {
+                    let parts = line.split("warning=\"").skip(1);
+                    parts
+                        .map(|part| part.split('"').next().unwrap_or_default().to_owned())
+                        .collect()
+                }
+            };
+            assert_eq!(logged, warnings, "{count}, {format}");
+        }
+    }
+}
+
+#[test]
+fn a_long_value_is_quoted_in_part() {
+    let long = "x".repeat(1 << 20);
+    let config = format!(r#"{{"linux":{{"resources":{{"devices":[{{"type":"{long}"}}]}}}}}}"#);
+    let run = devgate(&["check", "--config", "-", "c 1:3 rw"], &config);
+    let complaint = run.failure();
+    assert!(complaint.len() < 600, "{} bytes", complaint.len());
+    assert!(complaint.ends_with(r#"(expected "a", "b" or "c")"#), "{complaint}");
+}

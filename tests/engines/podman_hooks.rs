@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::common::engine::host::Debian;
 use crate::common::engine::podman::Podman;
 use crate::podman::{STEPS, with_each};
@@ -47,6 +49,26 @@ fn a_later_hook_that_fails_takes_devgates_program_with_it() {
         let podman = podman_with_neighbours(debian);
         podman.add_hook("e.json", "/bin/busybox", &["busybox", "false"]);
         podman.expect_failure(&[]);
+        assert_eq!(notes(&podman), "before: 0\n");
+        podman.last_gated().assert_gone();
+    });
+}
+
+/// As `devgate install` writes one, so that a hook which hangs does not hang its engine.
+#[test]
+fn a_hook_is_killed_at_its_timeout_and_the_container_does_not_start() {
+    with_each(|debian| {
+        let podman = podman_with_neighbours(debian);
+        let hook = json!({
+            "version": "1.0.0",
+            "hook": {"path": "/bin/busybox", "args": ["busybox", "sleep", "600"], "timeout": 1},
+            "when": {"always": true},
+            "stages": ["createRuntime"],
+        });
+        podman.add_hook_file("e.json", &hook);
+        let stderr = podman.expect_failure(&[]);
+        println!("{stderr}");
+        assert!(stderr.contains("timeout"), "{stderr}");
         assert_eq!(notes(&podman), "before: 0\n");
         podman.last_gated().assert_gone();
     });
