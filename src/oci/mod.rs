@@ -8,4 +8,5 @@ mod state;
 
 pub use config::{Config, read_config};
 pub use document::{Document, OciError};
+pub use json::shortened;
 pub use state::{HookInput, State, read_hook_input};
