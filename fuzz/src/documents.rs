@@ -44,9 +44,16 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// An error has to be of a kind that can be printed.
+/// Most bytes of a message: an operator reads it, and the log keeps it.
+const MOST_TOLD: usize = 3 << 10;
+
+/// An error says what is wrong, and doesn't quote the whole document.
 fn accepted<T, E: Error>(read: Result<T, E>) -> Option<T> {
-    read.inspect_err(|error| assert!(!error.to_string().is_empty())).ok()
+    read.inspect_err(|error| {
+        let told = error.to_string();
+        assert!(!told.is_empty() && told.len() < MOST_TOLD, "{} bytes: {told:.200}", told.len());
+    })
+    .ok()
 }
 
 /// The length of the first JSON value, or all if there is none.
@@ -70,12 +77,12 @@ fn check_state(bytes: &[u8], state: &State) {
         Some(written) => serde_json::from_value(written.clone()).expect("they were accepted"),
     };
     assert_eq!(annotations, state.annotations);
-    let Ok(annotated) = Annotated::new(&annotations) else { return };
+    let Some(annotated) = accepted(Annotated::new(&annotations)) else { return };
     for registered in [DefaultDevices::Base, DefaultDevices::Append, DefaultDevices::None] {
         let place = annotated.default_devices(registered);
         assert!(place == registered || place == DefaultDevices::None);
     }
-    if let Ok(Some(log)) = annotated.log(Path::new("/var/log/devgate")) {
+    if let Some(Some(log)) = accepted(annotated.log(Path::new("/var/log/devgate"))) {
         assert!(!log.contains('/') && !log.starts_with('.') && !log.is_empty(), "{log:?}");
     }
 }

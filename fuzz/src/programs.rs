@@ -73,7 +73,8 @@ fn overlap(a: &Region, b: &Region) -> bool {
 
 /// A run says the same at the edges of each region and right outside of them.
 fn check_edges(program: &Program, regions: &[Region]) {
-    let longest = longest_path(program, regions).expect("it was analyzed");
+    let few = regions.len() <= MOST_LOOKS / MOST_REGIONS;
+    let longest = few.then(|| longest_path(program, regions).expect("it was analyzed"));
     for region in spread(regions) {
         for request in around(region) {
             let said = verdict(regions, &request);
@@ -81,11 +82,8 @@ fn check_edges(program: &Program, regions: &[Region]) {
                 panic!("{request}: the analyzer says {said} and a run: {}", error.0)
             });
             assert_eq!(ran.allowed, said == Verdict::Allow, "{request}: the analyzer says {said}");
-            assert!(
-                ran.executed <= longest,
-                "{request}: {} instructions, not {longest}",
-                ran.executed
-            );
+            let bounded = longest.is_none_or(|longest| ran.executed <= longest);
+            assert!(bounded, "{request}: {} instructions, not {longest:?}", ran.executed);
         }
     }
 }

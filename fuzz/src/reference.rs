@@ -17,7 +17,10 @@ pub struct Entry {
 /// The entries of a config.json that devgate accepts. Panics if one is malformed, since devgate
 /// must have refused it.
 pub fn entries(config: &Value) -> Vec<Entry> {
-    let devices = ["linux", "resources", "devices"].iter().try_fold(config, |at, key| at.get(key));
+    let devices = ["linux", "resources", "devices"].iter().try_fold(config, |at, key| {
+        check_spelling(at, &[key]);
+        at.get(key)
+    });
     match devices {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(devices)) => devices.iter().map(entry).collect(),
@@ -25,7 +28,19 @@ pub fn entries(config: &Value) -> Vec<Entry> {
     }
 }
 
+/// runc takes a key in any case of letters for the key itself, and so it must be refused.
+fn check_spelling(object: &Value, keys: &[&str]) {
+    for key in object.as_object().into_iter().flat_map(|object| object.keys()) {
+        let folded = key.to_lowercase().replace('\u{17f}', "s");
+        assert!(
+            keys.contains(&key.as_str()) || !keys.contains(&folded.as_str()),
+            "accepted {key:?}"
+        );
+    }
+}
+
 fn entry(written: &Value) -> Entry {
+    check_spelling(written, &["allow", "type", "major", "minor", "access"]);
     let malformed = |key: &str| -> ! { panic!("accepted with this {key}: {written}") };
     let text = |key: &str| match written.get(key) {
         None => None,

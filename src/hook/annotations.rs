@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::oci::ANNOTATION_PREFIX as PREFIX;
+use crate::oci::{ANNOTATION_PREFIX as PREFIX, shortened};
 use crate::policy::{DefaultDevices, Few};
 
 const LOG: &str = "log";
@@ -51,9 +51,11 @@ impl Annotated {
             match (key.strip_prefix(PREFIX), value.as_str()) {
                 (None, _) => {}
                 (Some(DEFAULT_DEVICES), "none") => annotated.without_default_devices = true,
-                (Some(DEFAULT_DEVICES), _) => return Err(AnnotationError::Widens(value.clone())),
+                (Some(DEFAULT_DEVICES), _) => {
+                    return Err(AnnotationError::Widens(shortened(value)));
+                }
                 (Some(LOG), _) => annotated.log = Some(value.clone()),
-                (Some(_), _) => annotated.unknown.push(key.clone()),
+                (Some(_), _) => annotated.unknown.push(shortened(key)),
             }
         }
         Ok(annotated)
@@ -72,7 +74,7 @@ impl Annotated {
         let Some(value) = &self.log else { return Ok(None) };
         let path = Path::new(value);
         let name = path.strip_prefix(dir).unwrap_or(path).to_str().filter(|name| is_name(name));
-        let elsewhere = || AnnotationError::Log { value: value.clone(), dir: dir.to_owned() };
+        let elsewhere = || AnnotationError::Log { value: shortened(value), dir: dir.to_owned() };
         name.map(Some).ok_or_else(elsewhere)
     }
 

@@ -61,7 +61,7 @@ fn locate(document: Document, error: &serde_json::Error, path: String) -> OciErr
     let place = format!(" at line {line} column {column}");
     let problem = shortened(text.strip_suffix(&place).unwrap_or(&text));
     if error.is_data() {
-        OciError::Value { document, path, problem }
+        OciError::Value { document, path: shortened(&path), problem }
     } else {
         OciError::Syntax { document, line, column, problem }
     }
@@ -72,7 +72,7 @@ const MOST_QUOTED: usize = 400;
 
 /// The text, without its middle where it is too long for a message. What was expected of a value
 /// is at the end.
-pub(super) fn shortened(text: &str) -> String {
+pub fn shortened(text: &str) -> String {
     if text.len() <= MOST_QUOTED {
         return text.to_owned();
     }

@@ -10,4 +10,5 @@ mod state;
 pub use config::{Config, read_config};
 pub use document::{Document, OciError};
 pub use entry::DeviceEntry;
+pub use json::shortened;
 pub use state::{ANNOTATION_PREFIX, HookInput, State, read_hook_input};

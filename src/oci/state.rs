@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 
 use super::config::{Config, parse_config};
 use super::document::{Document, OciError, read_bounded, read_regular_file};
-use super::json::{Plain, member, parse_first};
+use super::json::{Plain, member, parse_first, shortened};
 
 /// What a hook needs of the state. Runtimes add keys of their own, and know statuses that are
 /// not in the specification: these are not looked at.
@@ -187,6 +187,7 @@ impl State {
 }
 
 fn value(path: &str, problem: String) -> OciError {
+    let problem = shortened(&problem);
     OciError::Value { document: Document::State, path: path.to_owned(), problem }
 }
 

@@ -60,6 +60,14 @@ impl Stage {
         self.all_fail([(input, expected.to_owned())]);
     }
 
+    /// What the hook says when it fails on this; nothing is changed.
+    pub fn told(&self, input: impl AsRef<[u8]>) -> String {
+        let before = self.ids();
+        let run = devgate(&["hook"], &input);
+        assert_eq!((run.code, self.ids()), (Some(1), before), "{run:?}");
+        run.stderr
+    }
+
     fn ids(&self) -> Vec<ProgId> {
         self.cgroup.as_ref().map(TestCgroup::ids).unwrap_or_default()
     }

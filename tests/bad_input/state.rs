@@ -81,3 +81,22 @@ fn control_characters_come_out_escaped() {
         );
     }
 }
+
+/// A message can be read, however long the values are that it is about. Whoever writes a pod's
+/// manifest writes annotations.
+#[test]
+fn long_values_are_not_quoted_whole() {
+    let stage = Stage::new();
+    let long = "a".repeat(100_000);
+    for (members, config) in [
+        (format!(r#""annotations":{{"{long}":1}}"#), "{}"),
+        (format!(r#""annotations":{{"io.devgate.default-devices":"{long}"}}"#), "{}"),
+        (format!(r#""annotations":{{"io.devgate.log":"/{long}"}}"#), "{}"),
+        (format!(r#""bundle":"/{long}""#), ""),
+        (format!(r#""bundle":"{long}""#), ""),
+    ] {
+        let state = format!(r#"{{"id":"c1","pid":{},{members}}}{config}"#, stage.pid());
+        let told = stage.told(state);
+        assert!(told.len() < 2048 && told.contains("aaa"), "{} bytes: {told:.300}", told.len());
+    }
+}
