@@ -73,7 +73,7 @@ fn overlap(a: &Region, b: &Region) -> bool {
 
 /// A run says the same at the edges of each region and right outside of them.
 fn check_edges(program: &Program, regions: &[Region]) {
-    let few = regions.len() <= MOST_LOOKS / MOST_REGIONS;
+    let few = regions.len() <= MOST_LOOKUPS / MOST_REGIONS;
     let longest = few.then(|| longest_path(program, regions).expect("it was analyzed"));
     for region in spread(regions) {
         for request in around(region) {
