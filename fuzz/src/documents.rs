@@ -8,7 +8,9 @@ use devgate::bpf::run;
 use devgate::compile::compile;
 use devgate::device::{Access, DeviceType, Request};
 use devgate::hook::Annotated;
-use devgate::oci::{Config, Document, HookInput, State, read_config, read_hook_input};
+use devgate::oci::{
+    ANNOTATION_PREFIX, Config, Document, HookInput, State, read_config, read_hook_input,
+};
 use devgate::policy::{DefaultDevices, Number, Policy, Rule, Verdict};
 use devgate::verify::verify;
 use serde::de::IgnoredAny;
@@ -72,10 +74,11 @@ fn check_state(bytes: &[u8], state: &State) {
     if let Ok(pid) = state.pid() {
         assert!(pid > 0 && tree["pid"] == pid, "{pid}");
     }
-    let annotations: BTreeMap<String, String> = match tree.get("annotations") {
+    let mut annotations: BTreeMap<String, String> = match tree.get("annotations") {
         None | Some(Value::Null) => BTreeMap::new(),
         Some(written) => serde_json::from_value(written.clone()).expect("they were accepted"),
     };
+    annotations.retain(|key, _| key.starts_with(ANNOTATION_PREFIX));
     assert_eq!(annotations, state.annotations);
     let Some(annotated) = accepted(Annotated::new(&annotations)) else { return };
     for registered in [DefaultDevices::Base, DefaultDevices::Append, DefaultDevices::None] {
