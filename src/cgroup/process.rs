@@ -137,14 +137,11 @@ impl Process {
     /// Its cgroup2 cgroup now, as /proc/PID/cgroup has it: relative to the root of the reader's
     /// cgroup namespace.
     pub(super) fn cgroup_name(&self) -> Result<PathBuf, ProcessError> {
-        let pid = self.pid;
         let read = self.read_cgroup();
-        if self.has_exited()? {
-            return Err(ProcessError::Exited { pid });
-        }
+        self.must_live()?;
         let cgroup = read?;
         if cgroup.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") {
-            return Err(ProcessError::Removed { pid });
+            return Err(ProcessError::Removed { pid: self.pid });
         }
         Ok(cgroup)
     }

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::asked::Asked;
+use super::attach_options::AttachOptions;
 use super::doctor::Doctor;
 use super::hook_options::HookOptions;
 use super::install::args as install;
-pub use super::modes::{
-    CompileFormat, DefaultDevicesMode, OverrideAncestorMode, RetvalProgramsMode, StaleMode,
-};
+pub use super::modes::{CompileFormat, DefaultDevicesMode};
 use super::target::Target;
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
@@ -124,15 +123,8 @@ pub struct Apply {
     pub cgroup: PathBuf,
     #[command(flatten)]
     pub rules: Rules,
-    /// Which programs give way to the new one
-    #[arg(long, value_name = "WHICH", default_value = "all")]
-    pub stale: StaleMode,
-    /// What to do if a program above, attached with BPF_F_ALLOW_OVERRIDE, would be in force no more
-    #[arg(long, value_name = "WHAT", default_value = "refuse")]
-    pub override_ancestor: OverrideAncestorMode,
-    /// What to do if a program that runs after the new one could allow what that one denies
-    #[arg(long, value_name = "WHAT", default_value = "refuse")]
-    pub retval_programs: RetvalProgramsMode,
+    #[command(flatten)]
+    pub attach: AttachOptions,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use anyhow::Context;
 use devgate::cgroup::Cgroup;
 use devgate::enforce::enforce;
-use devgate::kernel::{self, DirectAttach, ProgId};
+use devgate::kernel::{self, ProgId};
 
 use super::args::{Apply, Detach};
 use super::{Exit, config, warn};
@@ -14,12 +14,7 @@ use super::{Exit, config, warn};
 pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let prepared = config::prepared(&apply.rules)?;
     let cgroup = Cgroup::open(&apply.cgroup)?;
-    let how = DirectAttach {
-        stale: apply.stale.into(),
-        override_ancestor: apply.override_ancestor.into(),
-        retval: apply.retval_programs.into(),
-    };
-    let outcome = enforce(&cgroup, &prepared.verified, how)?;
+    let outcome = enforce(&cgroup, &prepared.verified, apply.attach.into())?;
     let insns = prepared.verified.program().insns().len();
     writeln!(out, "attached program {} ({insns} instructions)", outcome.id)?;
     for id in &outcome.detached {

@@ -4,27 +4,17 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use devgate::hook::Options;
-use devgate::kernel::DirectAttach;
 
-use super::modes::{
-    DefaultDevicesMode, LogFormatMode, OverrideAncestorMode, RetvalProgramsMode, RootlessMode,
-    StaleMode,
-};
+use super::attach_options::AttachOptions;
+use super::modes::{DefaultDevicesMode, LogFormatMode, RootlessMode};
 
 #[derive(Clone, Debug, Default, ClapArgs)]
 pub struct HookOptions {
     /// Where the base rules (/dev/null and its like) go
     #[arg(long, value_name = "MODE", default_value = "base")]
     pub default_devices: DefaultDevicesMode,
-    /// Which programs give way to the new one
-    #[arg(long, value_name = "WHICH", default_value = "all")]
-    pub stale: StaleMode,
-    /// What to do if a program above, attached with BPF_F_ALLOW_OVERRIDE, would be in force no more
-    #[arg(long, value_name = "WHAT", default_value = "refuse")]
-    pub override_ancestor: OverrideAncestorMode,
-    /// What to do if a program that runs after the new one could allow what that one denies
-    #[arg(long, value_name = "WHAT", default_value = "refuse")]
-    pub retval_programs: RetvalProgramsMode,
+    #[command(flatten)]
+    pub attach: AttachOptions,
     /// What to do in a user namespace, where the kernel loads no device programs
     #[arg(long, value_name = "WHAT", default_value = "warn")]
     pub rootless: RootlessMode,
@@ -48,12 +38,7 @@ impl HookOptions {
     }
 
     pub fn options(&self) -> Options {
-        let attach = DirectAttach {
-            stale: self.stale.into(),
-            override_ancestor: self.override_ancestor.into(),
-            retval: self.retval_programs.into(),
-        };
-        Options { attach, rootless: self.rootless.into() }
+        Options { attach: self.attach.into(), rootless: self.rootless.into() }
     }
 
     /// The arguments that say this, without those that say what holds anyway.
@@ -62,9 +47,9 @@ impl HookOptions {
         let log_dir = self.log_dir.as_ref().map(|dir| dir.display().to_string());
         let args = [
             ("--default-devices", unusual(self.default_devices)),
-            ("--stale", unusual(self.stale)),
-            ("--override-ancestor", unusual(self.override_ancestor)),
-            ("--retval-programs", unusual(self.retval_programs)),
+            ("--stale", unusual(self.attach.stale)),
+            ("--override-ancestor", unusual(self.attach.override_ancestor)),
+            ("--retval-programs", unusual(self.attach.retval_programs)),
             ("--rootless", unusual(self.rootless)),
             ("--log", log),
             ("--log-dir", log_dir.filter(|dir| dir != LOG_DIR)),

@@ -2,6 +2,7 @@
 
 mod args;
 mod asked;
+mod attach_options;
 mod by_hand;
 mod check;
 mod colour;

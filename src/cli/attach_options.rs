@@ -1,0 +1,29 @@
+//! The options of attaching, which the hook and `apply` share.
+
+use clap::Args as ClapArgs;
+use devgate::kernel::DirectAttach;
+
+use super::modes::{OverrideAncestorMode, RetvalProgramsMode, StaleMode};
+
+#[derive(Clone, Copy, Debug, Default, ClapArgs)]
+pub struct AttachOptions {
+    /// Which programs give way to the new one
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    pub stale: StaleMode,
+    /// What to do if a program above, attached with BPF_F_ALLOW_OVERRIDE, would be in force no more
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub override_ancestor: OverrideAncestorMode,
+    /// What to do if a program that runs after the new one could allow what that one denies
+    #[arg(long, value_name = "WHAT", default_value = "refuse")]
+    pub retval_programs: RetvalProgramsMode,
+}
+
+impl From<AttachOptions> for DirectAttach {
+    fn from(options: AttachOptions) -> DirectAttach {
+        DirectAttach {
+            stale: options.stale.into(),
+            override_ancestor: options.override_ancestor.into(),
+            retval: options.retval_programs.into(),
+        }
+    }
+}
