@@ -9,10 +9,12 @@
 //! [`Pins::sweep_some`] and [`Pins::remove_dead`] for those whose end nobody saw.
 
 mod error;
+mod holding;
 mod pins;
 mod sweep;
 
 pub use error::HoldError;
+pub use holding::{Holding, hold};
 pub use pins::{Hold, PINS, Pins};
 pub use sweep::Swept;
 
@@ -24,6 +26,6 @@ pub enum HoldMode {
     Try,
     /// Hold it or fail.
     Require,
-    /// Attach it to the cgroup's own list only.
+    /// Attach it to the cgroup's own list only, and remove a link that there is.
     No,
 }
