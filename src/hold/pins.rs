@@ -77,6 +77,21 @@ impl Pins {
         Ok(Pins { dir: path() })
     }
 
+    /// The directory at `dir`, if there is one.
+    ///
+    /// # Errors
+    /// As for [`Pins::open`].
+    pub fn existing(dir: &Path) -> Result<Option<Pins>, HoldError> {
+        match Pins::open(dir) {
+            Err(HoldError::Directory { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            outcome => outcome.map(Some),
+        }
+    }
+
     /// The pin of the cgroup with this id, whether it is there or not.
     pub fn path(&self, cgroup_id: u64) -> PathBuf {
         self.dir.join(cgroup_id.to_string())
