@@ -37,13 +37,14 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "enforce",
             "errors",
             "files",
+            "hold",
             "kernel",
             "oci",
             "policy",
             "run_dir",
         ],
     ),
-    ("install", &["files"]),
+    ("install", &["files", "oci"]),
     (
         "doctor",
         &[

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{Enforced, HookError};
+use super::{Enforced, HookError, ReleaseError, Released};
 use crate::errors::chain;
 use crate::files::Exposure;
 
@@ -135,20 +135,7 @@ impl Record {
         outcome: &Result<Enforced, HookError>,
         took: Duration,
     ) -> Record {
-        let mut record = Record {
-            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-            result: "failed",
-            container: container.map(str::to_owned),
-            cgroup: None,
-            program: None,
-            insns: None,
-            pin: None,
-            detached: Vec::new(),
-            left: Vec::new(),
-            warnings: warnings.to_vec(),
-            error: None,
-            microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        };
+        let mut record = Record::failed(container, warnings, took);
         match outcome {
             Ok(enforced @ Enforced::Attached { cgroup, in_force, insns, .. }) => {
                 let outcome = &in_force.outcome;
@@ -172,6 +159,49 @@ impl Record {
             Err(error) => record.error = Some(chain(error)),
         }
         record
+    }
+
+    /// A record of now, of a call after the container has stopped.
+    pub fn of_poststop(
+        container: &str,
+        warnings: &[String],
+        outcome: &Result<Released, ReleaseError>,
+        took: Duration,
+    ) -> Record {
+        let mut record = Record::failed(Some(container), warnings, took);
+        match outcome {
+            Ok(Released::All { pin }) => {
+                record.result = "released";
+                record.pin = pin.as_ref().map(|pin| pin.display().to_string());
+            }
+            Ok(Released::InUse { cgroup }) => {
+                record.result = "kept";
+                record.cgroup = Some(cgroup.display().to_string());
+            }
+            Ok(Released::Skipped { cause }) => {
+                record.result = "skipped";
+                record.error = Some(chain(cause));
+            }
+            Err(error) => record.error = Some(chain(error)),
+        }
+        record
+    }
+
+    fn failed(container: Option<&str>, warnings: &[String], took: Duration) -> Record {
+        Record {
+            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            result: "failed",
+            container: container.map(str::to_owned),
+            cgroup: None,
+            program: None,
+            insns: None,
+            pin: None,
+            detached: Vec::new(),
+            left: Vec::new(),
+            warnings: warnings.to_vec(),
+            error: None,
+            microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }
     }
 
     fn json(&self) -> String {

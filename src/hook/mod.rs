@@ -2,11 +2,13 @@
 
 mod annotations;
 mod log;
+mod poststop;
 mod recorded;
 mod rootless;
 
 pub use annotations::{Annotated, AnnotationError};
 pub use log::{Log, LogError, LogFormat, Record};
+pub use poststop::{ReleaseError, Released, StageError, release, stage, sweep_dead_pins};
 pub use recorded::RecordError;
 pub use rootless::in_user_namespace;
 
@@ -61,6 +63,9 @@ pub enum HookError {
     /// Its state is malformed.
     #[error(transparent)]
     Oci(#[from] OciError),
+    /// When the runtime calls is not known for sure.
+    #[error(transparent)]
+    Stage(#[from] StageError),
     /// It asks for what it can't have.
     #[error(transparent)]
     Annotation(#[from] AnnotationError),
