@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("device", &[]),
     ("files", &[]),
     ("mounts", &[]),
@@ -20,6 +20,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hold", &["cgroup", "kernel"]),
+    ("unit", &["cgroup", "kernel"]),
     (
         "container",
         &["cgroup", "device", "files", "hold", "kernel", "mounts", "oci", "policy", "run_dir"],
