@@ -12,9 +12,6 @@ use super::error::UnitError;
 /// How long systemd may take for all of a conversation. A container waits for it.
 pub(super) const WAIT: Duration = Duration::from_secs(2);
 
-/// systemd's own socket, which is there without a bus too. It lets in root alone.
-const PRIVATE: &str = "unix:path=/run/systemd/private";
-
 /// The system bus (D-Bus Specification, "Well-known Message Bus Instances"). The variable
 /// DBUS_SYSTEM_BUS_ADDRESS is not read: whoever sets the environment of a hook does not choose
 /// with whom it talks.
@@ -27,8 +24,6 @@ const MANAGER_INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 /// A connection to systemd.
 pub(super) struct Systemd {
     connection: Connection,
-    /// On a bus, whom messages are for.
-    destination: Option<&'static str>,
 }
 
 /// Talks to systemd, and gives up after [`WAIT`].
@@ -43,17 +38,12 @@ pub(super) fn with_systemd<T>(
 }
 
 impl Systemd {
-    /// systemctl(1), too, tries systemd's own socket first: one process less answers.
+    /// Not by systemd's own socket (/run/systemd/private): there its messages have a sender that is
+    /// not a unique name, which the D-Bus Specification does not allow, and zbus refuses them.
     async fn connect() -> Result<Systemd, UnitError> {
-        let builder = |address: &'static str| zbus::connection::Builder::address(address);
-        let private = match builder(PRIVATE).p2p().build().await {
-            Ok(connection) => return Ok(Systemd { connection, destination: None }),
-            Err(error) => Box::new(error),
-        };
-        match builder(SYSTEM_BUS).build().await {
-            Ok(connection) => Ok(Systemd { connection, destination: Some(SERVICE) }),
-            Err(bus) => Err(UnitError::Connect { private, bus: Box::new(bus) }),
-        }
+        let connected = zbus::connection::Builder::address(SYSTEM_BUS).build().await;
+        let connection = connected.map_err(|error| UnitError::Connect(Box::new(error)))?;
+        Ok(Systemd { connection })
     }
 
     /// The object of a unit that is loaded.
@@ -94,7 +84,7 @@ impl Systemd {
         method: &str,
         arguments: &(impl serde::Serialize + DynamicType),
     ) -> zbus::Result<T> {
-        let destination = self.destination;
+        let destination = Some(SERVICE);
         let reply =
             self.connection.call_method(destination, object, Some(interface), method, arguments);
         reply.await?.body().deserialize()

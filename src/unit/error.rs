@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::bus::WAIT;
 use crate::cgroup::CgroupError;
+use crate::errors::chain;
 use crate::kernel::{ProgId, QueryError};
 
 /// Why a unit is left as it is.
@@ -43,15 +44,9 @@ pub enum UnitError {
         /// The cgroup of those processes.
         cgroup: PathBuf,
     },
-    /// Nobody listens at systemd's socket, nor is there a D-Bus system bus; or neither lets
-    /// devgate in.
-    #[error("systemd can't be reached: {private}, and by the system bus: {bus}")]
-    Connect {
-        /// Why not by systemd's own socket.
-        private: Box<zbus::Error>,
-        /// Why not by the system bus.
-        bus: Box<zbus::Error>,
-    },
+    /// There is no system bus, or it does not let devgate in.
+    #[error("the D-Bus system bus, which leads to systemd, can't be used")]
+    Connect(#[source] Box<zbus::Error>),
     /// It took too long to answer.
     #[error("systemd did not answer within {} s", WAIT.as_secs())]
     Silent,
@@ -102,28 +97,39 @@ pub enum UnitError {
     },
 }
 
-/// Why a unit is not as it was before.
+/// A unit is not as it was before.
 #[derive(Debug, Error)]
-pub enum NotUndone {
-    /// Its settings were not set again.
-    #[error("DevicePolicy= and DeviceAllow= of unit {unit} are not what they were")]
-    Settings {
-        /// The unit.
-        unit: String,
-        /// Why.
-        source: UnitError,
-    },
-    /// A program was not attached again.
-    #[error("program {id} is not attached to cgroup {} any more: {errno}", cgroup.display())]
+#[error("unit {unit} is not as it was: {}", list(failed))]
+pub struct NotRestored {
+    /// The unit.
+    pub unit: String,
+    /// What is missing.
+    pub failed: Vec<Missing>,
+}
+
+fn list(failed: &[Missing]) -> String {
+    let texts: Vec<String> = failed.iter().map(|missing| chain(missing)).collect();
+    texts.join("; ")
+}
+
+/// What of a unit was not restored.
+#[derive(Debug, Error)]
+pub enum Missing {
+    /// Its settings.
+    #[error("DevicePolicy= and DeviceAllow= were not set again")]
+    Settings(#[source] UnitError),
+    /// A program.
+    #[error("program {id} is not attached to cgroup {} any more", cgroup.display())]
     Program {
         /// The program.
         id: ProgId,
         /// The cgroup.
         cgroup: PathBuf,
         /// Why.
+        #[source]
         errno: Errno,
     },
-    /// The drop-in was not removed.
+    /// A drop-in that was to be removed.
     #[error("{} is still there", path.display())]
     DropIn {
         /// The file.

@@ -1,4 +1,5 @@
-//! Making devgate's program the only one that decides in a unit.
+//! Making devgate's program the only one that decides in a unit: what systemd would attach, then what
+//! is attached.
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -6,10 +7,11 @@ use std::path::PathBuf;
 use super::Unit;
 use super::bus::{Systemd, with_systemd};
 use super::drop_in::{DropIn, is_device};
-use super::error::{NotUndone, UnitError};
+use super::error::{Missing, NotRestored, UnitError};
 use super::look::{Other, others, others_on};
 use super::settings::{DeviceSettings, Loaded};
 use crate::cgroup::Cgroup;
+use crate::errors::chain;
 use crate::kernel::{ProgId, TakenOff, take_off};
 
 /// Who decides in a unit.
@@ -26,13 +28,22 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// What the operator should know.
+    pub fn warnings(&self) -> Vec<String> {
+        let failure = self.failure.iter().map(|error| {
+            let (unit, why) = (&self.unit, chain(error));
+            format!("systemd may attach a program of its own to unit {unit} at any time: {why}")
+        });
+        failure.chain(self.others.iter().map(ToString::to_string)).collect()
+    }
+
     /// Whether devgate's program decides alone, and systemd adds no other.
     pub fn is_sole(&self) -> bool {
         self.failure.is_none() && self.others.is_empty()
     }
 }
 
-/// A unit that was changed. What it was before is remembered, to be restored.
+/// A unit whose settings were cleared. What it was before is remembered, to be restored.
 #[must_use = "it is to be kept or undone"]
 #[derive(Debug)]
 pub struct Change<'a> {
@@ -44,52 +55,29 @@ pub struct Change<'a> {
 }
 
 impl<'a> Unit<'a> {
-    /// Makes `ours`, a program that is attached to the container's cgroup, the only one that
-    /// decides in the unit, and looks who does. The unit loses its DevicePolicy=, DeviceAllow= and
-    /// BPFProgram= for devices, so that systemd adds no program at a daemon-reload or an update;
-    /// then the programs of its cgroups above the container's own are taken off. Programs of the
-    /// container's own cgroup are left: they are [`crate::kernel::DirectAttach`]'s.
-    pub fn make_sole_gate(&'a self, ours: ProgId) -> Change<'a> {
-        let gate = Gate {
-            unit: self.name.clone(),
-            detached: Vec::new(),
-            failure: None,
-            others: Vec::new(),
-        };
+    /// Takes DevicePolicy=, DeviceAllow= and BPFProgram= for devices from the unit, so that systemd
+    /// adds no program at a daemon-reload or an update. What it has attached stays attached: that
+    /// is for [`Change::take_others_off`], once devgate's program is there.
+    pub fn clear_settings(&'a self) -> Change<'a> {
+        let (unit, detached, others) = (self.name.clone(), Vec::new(), Vec::new());
+        let gate = Gate { unit, detached, failure: None, others };
         let mut change =
             Change { unit: self, before: None, drop_in: None, taken: Vec::new(), gate };
-        if let Err(error) = change.make(ours) {
-            change.gate.failure = Some(error);
-        }
+        change.gate.failure = with_systemd(async |systemd| change.clear(systemd).await).err();
         change
     }
 
-    /// The other programs than `ours` that are attached to the unit's cgroups now.
+    /// The programs, besides `ours`, that are attached to the unit's cgroups now.
     ///
     /// # Errors
     /// They can't be listed.
-    pub fn others(&self, ours: ProgId) -> Result<Vec<Other>, UnitError> {
+    pub fn others(&self, ours: &[ProgId]) -> Result<Vec<Other>, UnitError> {
         others(self.cgroups(), ours)
     }
 }
 
 impl Change<'_> {
-    fn make(&mut self, ours: ProgId) -> Result<(), UnitError> {
-        let settled = with_systemd(async |systemd| self.clear_settings(systemd).await);
-        // Without the unit's settings cleared, systemd would attach its program again.
-        let left = match &settled {
-            Ok(()) => self.take_others_off(ours)?,
-            Err(_) => Vec::new(),
-        };
-        self.gate.others = self.unit.others(ours)?;
-        for other in &mut self.gate.others {
-            let tried = left.iter().find(|(id, _)| *id == other.id);
-            other.reason = tried.map(|(_, reason)| reason.clone());
-        }
-        settled
-    }
-
-    async fn clear_settings(&mut self, systemd: &Systemd) -> Result<(), UnitError> {
+    async fn clear(&mut self, systemd: &Systemd) -> Result<(), UnitError> {
         let unit = self.unit.checked(systemd).await?;
         let before = unit.device_settings().await?;
         let programs = unit.bpf_programs().await?;
@@ -105,8 +93,24 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Those that can't be taken off, and why.
-    fn take_others_off(&mut self, ours: ProgId) -> Result<Vec<(ProgId, String)>, UnitError> {
+    /// Takes the programs besides `ours` off the unit's cgroups above the container's own, where
+    /// one of `ours` is attached by now, and looks who decides. Where the settings were not
+    /// cleared, the programs are left: systemd would attach them again. Those of the container's
+    /// own cgroup are left too: they are [`crate::kernel::DirectAttach`]'s.
+    pub fn take_others_off(&mut self, ours: &[ProgId]) -> &mut Gate {
+        match self.gate.failure {
+            None => {
+                let failure = self.take_off(ours).and_then(|left| self.look(ours, &left));
+                self.gate.failure = failure.err();
+            }
+            // Why the settings were not cleared is what the operator should know.
+            Some(_) => drop(self.look(ours, &[])),
+        }
+        &mut self.gate
+    }
+
+    /// Returns those that can't be taken off, and why.
+    fn take_off(&mut self, ours: &[ProgId]) -> Result<Vec<(ProgId, String)>, UnitError> {
         let mut left = Vec::new();
         for cgroup in &self.unit.above {
             for id in others_on(cgroup, ours)? {
@@ -123,9 +127,13 @@ impl Change<'_> {
         Ok(left)
     }
 
-    /// Who decides now.
-    pub fn gate(&self) -> &Gate {
-        &self.gate
+    fn look(&mut self, ours: &[ProgId], left: &[(ProgId, String)]) -> Result<(), UnitError> {
+        self.gate.others = self.unit.others(ours)?;
+        for other in &mut self.gate.others {
+            let tried = left.iter().find(|(id, _)| *id == other.id);
+            other.reason = tried.map(|(_, reason)| reason.clone());
+        }
+        Ok(())
     }
 
     /// Leaves the unit as it is now.
@@ -137,24 +145,25 @@ impl Change<'_> {
     ///
     /// # Errors
     /// All that is not as it was.
-    pub fn undo(self) -> Result<(), Vec<NotUndone>> {
+    pub fn undo(self) -> Result<(), NotRestored> {
         let mut failed = Vec::new();
         for (cgroup, taken) in &self.taken {
             if let Err(errno) = taken.put_back(cgroup.as_fd()) {
                 let cgroup = cgroup.path().to_owned();
-                failed.push(NotUndone::Program { id: taken.id(), cgroup, errno });
+                failed.push(Missing::Program { id: taken.id(), cgroup, errno });
             }
         }
         if let Some(Err((path, source))) = self.drop_in.map(DropIn::undo) {
-            failed.push(NotUndone::DropIn { path, source });
+            failed.push(Missing::DropIn { path, source });
         }
+        let name = &self.unit.name;
         if let Some(before) = &self.before {
-            let name = &self.unit.name;
             let set = async |systemd: &Systemd| Loaded::new(systemd, name).await?.set(before).await;
-            if let Err(source) = with_systemd(set) {
-                failed.push(NotUndone::Settings { unit: name.clone(), source });
-            }
+            failed.extend(with_systemd(set).err().map(Missing::Settings));
         }
-        if failed.is_empty() { Ok(()) } else { Err(failed) }
+        match failed.is_empty() {
+            true => Ok(()),
+            false => Err(NotRestored { unit: name.clone(), failed }),
+        }
     }
 }

@@ -34,7 +34,7 @@ impl fmt::Display for Other {
 /// The programs of these cgroups that are not `ours`.
 pub(super) fn others<'a>(
     cgroups: impl Iterator<Item = &'a Cgroup>,
-    ours: ProgId,
+    ours: &[ProgId],
 ) -> Result<Vec<Other>, UnitError> {
     let mut others = Vec::new();
     for cgroup in cgroups {
@@ -47,11 +47,11 @@ pub(super) fn others<'a>(
 }
 
 /// The programs of this cgroup that are not `ours`.
-pub(super) fn others_on(cgroup: &Cgroup, ours: ProgId) -> Result<Vec<ProgId>, UnitError> {
+pub(super) fn others_on(cgroup: &Cgroup, ours: &[ProgId]) -> Result<Vec<ProgId>, UnitError> {
     let attached = query(cgroup.as_fd());
     let path = || cgroup.path().to_owned();
     let mut ids = attached.map_err(|source| UnitError::Query { cgroup: path(), source })?.ids;
-    ids.retain(|id| *id != ours);
+    ids.retain(|id| !ours.contains(id));
     // An id is listed twice if a link holds the program too.
     ids.sort_unstable();
     ids.dedup();

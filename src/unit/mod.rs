@@ -11,12 +11,14 @@ mod bus;
 mod drop_in;
 mod error;
 mod gate;
+mod gating;
 mod look;
 mod name;
 mod settings;
 
-pub use error::{NotUndone, UnitError};
+pub use error::{Missing, NotRestored, UnitError};
 pub use gate::{Change, Gate};
+pub use gating::Gating;
 pub use look::Other;
 
 use std::path::Path;
