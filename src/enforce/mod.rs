@@ -2,6 +2,7 @@
 //! share.
 
 mod error;
+mod gatekeeper;
 
 pub use error::{EnforceError, PrepareError};
 
@@ -16,7 +17,10 @@ use crate::kernel::{
     LeftReason, Loaded, Outcome, ProgId, detach, load, query,
 };
 use crate::policy::Policy;
+use crate::unit::{Gating, UnitMode};
 use crate::verify::{Verified, verify};
+
+use gatekeeper::{Found, Gatekeeper};
 
 /// A policy and the program that is proven to be it.
 #[derive(Clone, Debug)]
@@ -34,12 +38,14 @@ pub struct EnforceOptions {
     pub attach: DirectAttach,
     /// Whether a bpf_link holds it besides.
     pub hold: HoldMode,
+    /// What to do about the systemd unit that was made for the container.
+    pub unit: UnitMode,
 }
 
 impl EnforceOptions {
-    /// Without a link: in the cgroup's own list alone.
+    /// In the cgroup's own list alone: without a link, and whatever the unit.
     pub fn directly(attach: DirectAttach) -> EnforceOptions {
-        EnforceOptions { attach, hold: HoldMode::No }
+        EnforceOptions { attach, hold: HoldMode::No, unit: UnitMode::No }
     }
 }
 
@@ -50,20 +56,23 @@ pub struct InForce {
     pub outcome: Outcome,
     /// What holds it besides.
     pub holding: Holding,
+    /// Who decides in the container's unit.
+    pub gating: Gating,
 }
 
 impl InForce {
-    fn new(cgroup: &Cgroup, mut outcome: Outcome, holding: Holding) -> InForce {
+    fn new(cgroup: &Cgroup, mut outcome: Outcome, holding: Holding, gating: Gating) -> InForce {
         if let Some(before) = holding.before() {
             settle(cgroup, &mut outcome, before);
         }
-        InForce { outcome, holding }
+        InForce { outcome, holding, gating }
     }
 
     /// What the operator should know, besides the programs that are left.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.outcome.warnings();
         warnings.extend(self.holding.warning());
+        warnings.extend(self.gating.warnings());
         warnings
     }
 }
@@ -78,36 +87,47 @@ pub fn prepare(policy: Policy) -> Result<Prepared, PrepareError> {
 }
 
 /// Makes the cgroup's own device program `verified`, in place of the stale ones, and has a link
-/// hold it.
+/// hold it. `id` is the container's, if the cgroup is a container's: it tells the systemd unit that
+/// was made for it.
 ///
 /// Where a link holds an older program, the copy in the cgroup's list is replaced first: until the
 /// link has the new one, both policies must allow a request.
 ///
 /// # Errors
-/// What was attached before is attached still, or the error tells what differs.
+/// What was attached before is attached still, and the unit is as it was, or the error tells what
+/// differs.
 pub fn enforce(
     cgroup: &Cgroup,
+    id: Option<&str>,
     verified: &Verified,
     options: EnforceOptions,
 ) -> Result<InForce, EnforceError> {
-    enforce_if(cgroup, verified, options, || Ok(()))
+    enforce_if(cgroup, id, verified, options, || Ok(()))
 }
 
 /// As [`enforce`], and undone unless `check` succeeds once the program is attached.
 pub(crate) fn enforce_if(
     cgroup: &Cgroup,
+    id: Option<&str>,
     verified: &Verified,
     options: EnforceOptions,
     check: impl FnOnce() -> Result<(), EnforceError>,
 ) -> Result<InForce, EnforceError> {
     cgroup.guard()?;
     let program = load(verified)?;
+    let Found { unit, failed } = Found::of(cgroup, id, options.unit)?;
+    let mut gatekeeper = Gatekeeper::new(unit.as_ref(), failed, options.unit);
     let above = || nearest_above(cgroup);
-    let attachment = options.attach.attach(cgroup.as_fd(), &program, &above);
-    let attachment = attachment.map_err(|source| explain(cgroup, source))?;
-    match check().and_then(|()| holding(cgroup, &program, options.hold)) {
-        Ok(holding) => Ok(InForce::new(cgroup, attachment.keep(), holding)),
-        Err(cause) => Err(undone(cgroup, attachment, cause)),
+    let attachment = match options.attach.attach(cgroup.as_fd(), &program, &above) {
+        Ok(attachment) => attachment,
+        Err(source) => return Err(gatekeeper.undone(explain(cgroup, source))),
+    };
+    let held = check()
+        .and_then(|()| gatekeeper.take_others_off(cgroup, &program))
+        .and_then(|()| holding(cgroup, &program, options.hold));
+    match held {
+        Ok(holding) => Ok(InForce::new(cgroup, attachment.keep(), holding, gatekeeper.keep())),
+        Err(cause) => Err(undone(cgroup, attachment, gatekeeper.undone(cause))),
     }
 }
 
