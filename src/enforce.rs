@@ -1,5 +1,6 @@
 //! From a policy to its proven program, seen attached: what the hook, `apply` and `demo` share.
 
+use std::error::Error;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
@@ -68,6 +69,9 @@ pub enum EnforceError {
     /// attached before is attached again.
     #[error(transparent)]
     Process(#[from] CgroupError),
+    /// What comes after the program failed. What was attached before is attached again.
+    #[error(transparent)]
+    Abandoned(Box<dyn Error + Send + Sync>),
     /// It failed once the program was attached, and not all of it was undone.
     #[error("cgroup {}: {state}; this is what failed", cgroup.display())]
     NotUndone {
@@ -126,12 +130,22 @@ pub(crate) fn enforce_if(
     how: DirectAttach,
     check: impl FnOnce() -> Result<(), EnforceError>,
 ) -> Result<Outcome, EnforceError> {
+    enforce_then(cgroup, verified, how, |_| check())
+}
+
+/// As [`enforce`], and undone unless `then`, given the program, goes well once it is in force.
+pub(crate) fn enforce_then(
+    cgroup: &Cgroup,
+    verified: &Verified,
+    how: DirectAttach,
+    then: impl FnOnce(ProgId) -> Result<(), EnforceError>,
+) -> Result<Outcome, EnforceError> {
     cgroup.guard()?;
     let program = load(verified)?;
     let above = || nearest_above(cgroup);
     let attachment = how.attach(cgroup.as_fd(), &program, &above);
     let attachment = attachment.map_err(|source| explain(cgroup, source))?;
-    match check() {
+    match then(program.id()) {
         Ok(()) => Ok(attachment.keep()),
         Err(cause) => Err(undone(cgroup, attachment, cause)),
     }

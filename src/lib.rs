@@ -13,12 +13,14 @@
 pub mod analyze;
 pub mod bpf;
 pub mod cgroup;
+pub mod change;
 pub mod compile;
 pub mod container;
 pub mod decode;
 pub mod device;
 pub mod doctor;
 pub mod enforce;
+mod errors;
 pub mod files;
 pub mod hold;
 pub mod hook;

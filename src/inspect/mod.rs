@@ -5,12 +5,14 @@ mod effective;
 mod generator;
 mod list;
 mod meaning;
+mod others;
 mod verdict;
 
 pub use effective::{Difference, Effective, differences, effective};
 pub use generator::Generator;
 pub use list::{ListError, Listed, Mark, Summary, list};
 pub use meaning::{Meaning, Opaque};
+pub use others::{Besides, Objection, Other, others};
 pub use verdict::{Answer, Judged, judge};
 
 use std::collections::{BTreeMap, HashMap};
