@@ -20,7 +20,7 @@ pub mod decode;
 pub mod device;
 pub mod doctor;
 pub mod enforce;
-mod errors;
+pub mod errors;
 pub mod files;
 pub mod hold;
 pub mod hook;

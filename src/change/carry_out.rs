@@ -14,8 +14,9 @@ use crate::container::{
 };
 use crate::enforce::{EnforceError, Prepared, enforce_then, prepare};
 use crate::errors::chain;
+use crate::hold::Holding;
 use crate::inspect::{Besides, Objection, others};
-use crate::kernel::{DirectAttach, ProgId, Stale};
+use crate::kernel::{ProgId, Stale};
 use crate::policy::Rule;
 
 /// How a change is made.
@@ -120,16 +121,19 @@ struct Work<'w, 's> {
 
 impl Work<'_, '_> {
     fn run(&mut self, prepared: &Prepared) -> Result<(), ChangeError> {
-        let mut how = DirectAttach { stale: self.edited.record.stale, ..DirectAttach::default() };
-        if how.stale == Stale::None {
+        let mut how = self.edited.record.enforce_options();
+        if how.attach.stale == Stale::None {
             // Beside its old program, the new one could grant nothing.
-            how.stale = Stale::Own;
+            how.attach.stale = Stale::Own;
         }
         let abandoned = |error: ChangeError| EnforceError::Abandoned(Box::new(error));
         let subject = self.subject;
-        let commit = |program| self.commit(program).map_err(abandoned);
-        let outcome = enforce_then(&subject.cgroup, &prepared.verified, how, commit)?;
-        self.report.outcome = Some(outcome);
+        let commit = |program, holding: &Holding| {
+            self.edited.record.pin = holding.pin().map(ToOwned::to_owned);
+            self.commit(program).map_err(abandoned)
+        };
+        let in_force = enforce_then(&subject.cgroup, &prepared.verified, how, commit)?;
+        self.report.in_force = Some(in_force);
         self.remove_nodes();
         self.look_for_holders();
         Ok(())

@@ -6,8 +6,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::edit::Edited;
 use crate::container::{ContainerId, DevPath, Holder, Record};
-use crate::enforce::Prepared;
-use crate::kernel::Outcome;
+use crate::enforce::{InForce, Prepared};
 use crate::policy::Rule;
 
 /// A change that was made, or would be.
@@ -20,7 +19,7 @@ pub struct Report {
     /// Instructions of the new program.
     pub insns: usize,
     /// The program, and what gave way to it; `None` if nothing was done.
-    pub outcome: Option<Outcome>,
+    pub in_force: Option<InForce>,
     /// What became of nodes.
     pub nodes: Vec<NodeReport>,
     /// Processes that have a device open which is granted no more.
@@ -72,7 +71,7 @@ impl Report {
             id: old.id.clone(),
             differences: differences(&old.rules(), &edited.record.rules()),
             insns: prepared.verified.program().insns().len(),
-            outcome: None,
+            in_force: None,
             nodes: Vec::new(),
             holders: Vec::new(),
             warnings: Vec::new(),

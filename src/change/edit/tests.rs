@@ -4,7 +4,7 @@ use super::*;
 use crate::change::devices::{Asked, DeviceName};
 use crate::container::{CgroupRef, FileRef, History, Version};
 use crate::hold::HoldMode;
-use crate::kernel::Stale;
+use crate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
 
 const CONFIG: [&str; 2] = ["deny a *:* rwm", "allow c 10:200 rw"];
 
@@ -13,11 +13,13 @@ fn record() -> Record {
         version: Version,
         id: "c1".parse().unwrap(),
         cgroup: CgroupRef { path: "/x".into(), id: 7 },
-        bundle: "/bundle".into(),
+        bundle: None,
         pid: 1,
         rules: CONFIG.map(|rule| rule.parse().unwrap()).to_vec(),
         default_devices: DefaultDevices::Base,
         stale: Stale::All,
+        override_ancestor: OverrideAncestor::Refuse,
+        retval_programs: RetvalPrograms::Refuse,
         hold: HoldMode::Try,
         pin: None,
         grants: Vec::new(),
