@@ -14,6 +14,7 @@ use thiserror::Error;
 use super::{Enforced, HookError};
 use crate::errors::chain;
 use crate::files::Exposure;
+use crate::kernel::ProgId;
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,6 +115,10 @@ pub struct Record {
     program: Option<u32>,
     insns: Option<usize>,
     pin: Option<String>,
+    /// The systemd unit of which the policy is the only gate.
+    unit: Option<String>,
+    /// Programs taken off the unit's cgroups above the container's own.
+    unit_detached: Vec<u32>,
     detached: Vec<u32>,
     left: Vec<Left>,
     warnings: Vec<String>,
@@ -143,6 +148,8 @@ impl Record {
             program: None,
             insns: None,
             pin: None,
+            unit: None,
+            unit_detached: Vec::new(),
             detached: Vec::new(),
             left: Vec::new(),
             warnings: warnings.to_vec(),
@@ -154,11 +161,13 @@ impl Record {
                 let outcome = &in_force.outcome;
                 record.result = "attached";
                 record.pin = in_force.holding.pin().map(|pin| pin.display().to_string());
+                record.unit = in_force.gating.sole().map(|gate| gate.unit.clone());
+                record.unit_detached = in_force.gating.detached().map(ProgId::number).collect();
                 record.cgroup = Some(cgroup.display().to_string());
                 record.program = Some(outcome.id.number());
                 record.insns = Some(*insns);
                 record.detached = outcome.detached.iter().map(|id| id.number()).collect();
-                let left = |(id, reason): &(crate::kernel::ProgId, _)| Left {
+                let left = |(id, reason): &(ProgId, _)| Left {
                     program: id.number(),
                     reason: format!("{reason}"),
                 };
@@ -192,6 +201,8 @@ impl Record {
         field("program", self.program.map(|id| id.to_string()));
         field("insns", self.insns.map(|count| count.to_string()));
         field("pin", self.pin.clone());
+        field("unit", self.unit.clone());
+        field("unit_detached", Some(ids(&self.unit_detached)).filter(|ids| ids != "-"));
         field("detached", self.program.map(|_| ids(&self.detached)));
         for Left { program, reason } in &self.left {
             field("left", Some(format!("{program} {reason}")));
@@ -227,7 +238,8 @@ mod tests {
     use super::*;
     use crate::enforce::InForce;
     use crate::hold::{Hold, Holding};
-    use crate::kernel::{LeftReason, Outcome, ProgId};
+    use crate::kernel::{LeftReason, Outcome};
+    use crate::unit::{Gate, Gating};
 
     fn attached() -> Record {
         let outcome = Outcome {
@@ -240,7 +252,13 @@ mod tests {
         let cgroup = PathBuf::from("/sys/fs/cgroup/a b");
         let pin = PathBuf::from("/sys/fs/bpf/devgate/4711");
         let holding = Holding::Link(Hold { pin, before: None });
-        let in_force = InForce { outcome, holding };
+        let gate = Gate {
+            unit: "libpod-c.scope".to_owned(),
+            detached: vec![(PathBuf::from("/sys/fs/cgroup/libpod-c.scope"), ProgId::new(40))],
+            failure: None,
+            others: Vec::new(),
+        };
+        let in_force = InForce { outcome, holding, gating: Gating::Unit(gate) };
         let enforced = Ok(Enforced::Attached { cgroup, in_force, insns: 22, unrecorded: None });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }
