@@ -11,7 +11,8 @@ use std::path::PathBuf;
 
 use crate::cgroup::Cgroup;
 use crate::compile::compile;
-use crate::hold::{HoldMode, Holding, hold};
+use crate::errors::chain;
+use crate::hold::{HoldMode, Holding, LinkBefore, hold};
 use crate::kernel::{
     AboveError, AttachError, AttachFlags, Attached, Attachment, DetachError, DirectAttach,
     LeftReason, Loaded, Outcome, ProgId, detach, load, query,
@@ -113,6 +114,34 @@ pub(crate) fn enforce_if(
     options: EnforceOptions,
     check: impl FnOnce() -> Result<(), EnforceError>,
 ) -> Result<InForce, EnforceError> {
+    let nothing = LinkBefore::unknown();
+    put(cgroup, id, verified, options, nothing, check, |_, _| Ok(()))
+}
+
+/// As [`enforce`], and undone unless `then`, given the new program and what holds it, goes well once
+/// it is in force.
+pub(crate) fn enforce_then(
+    cgroup: &Cgroup,
+    id: Option<&str>,
+    verified: &Verified,
+    options: EnforceOptions,
+    then: impl FnOnce(ProgId, &Holding) -> Result<(), EnforceError>,
+) -> Result<InForce, EnforceError> {
+    let held = |source| EnforceError::Hold { cgroup: cgroup.path().to_owned(), source };
+    let before = LinkBefore::of(cgroup).map_err(held)?;
+    put(cgroup, id, verified, options, before, || Ok(()), then)
+}
+
+/// Both; `before` is what to restore if `then` fails.
+fn put(
+    cgroup: &Cgroup,
+    id: Option<&str>,
+    verified: &Verified,
+    options: EnforceOptions,
+    before: LinkBefore,
+    check: impl FnOnce() -> Result<(), EnforceError>,
+    then: impl FnOnce(ProgId, &Holding) -> Result<(), EnforceError>,
+) -> Result<InForce, EnforceError> {
     cgroup.guard()?;
     let program = load(verified)?;
     let Found { unit, failed } = Found::of(cgroup, id, options.unit)?;
@@ -125,8 +154,14 @@ pub(crate) fn enforce_if(
     let held = check()
         .and_then(|()| gatekeeper.take_others_off(cgroup, &program))
         .and_then(|()| holding(cgroup, &program, options.hold));
-    match held {
+    let done = held.and_then(|holding| match then(program.id(), &holding) {
+        Ok(()) => Ok(holding),
+        Err(cause) => Err(link_restored(cgroup, &before, cause)),
+    });
+    match done {
         Ok(holding) => Ok(InForce::new(cgroup, attachment.keep(), holding, gatekeeper.keep())),
+        // What is attached besides a link that keeps the new program only restricts further.
+        Err(cause @ EnforceError::LinkNotRestored { .. }) => Err(cause),
         Err(cause) => Err(undone(cgroup, attachment, gatekeeper.undone(cause))),
     }
 }
@@ -153,6 +188,17 @@ fn settle(cgroup: &Cgroup, outcome: &mut Outcome, before: ProgId) {
     match reason {
         Some(reason) => outcome.left.push((before, reason)),
         None => outcome.detached.push(before),
+    }
+}
+
+/// The cause, once the link is as it was.
+fn link_restored(cgroup: &Cgroup, before: &LinkBefore, cause: EnforceError) -> EnforceError {
+    match before.restore(cgroup) {
+        Ok(()) => cause,
+        Err(source) => {
+            let (cgroup, cause) = (cgroup.path().to_owned(), Box::new(cause));
+            EnforceError::LinkNotRestored { cgroup, state: chain(&source), cause }
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod pins;
 mod sweep;
 
 pub use error::HoldError;
+pub(crate) use holding::LinkBefore;
 pub use holding::{Holding, hold};
 pub use pins::{Hold, PINS, Pins};
 pub use sweep::Swept;
