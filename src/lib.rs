@@ -20,6 +20,7 @@ pub mod device;
 pub mod doctor;
 pub mod enforce;
 pub mod files;
+pub mod guard_lock;
 pub mod hold;
 pub mod hook;
 pub mod inspect;

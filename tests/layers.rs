@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("device", &[]),
     ("files", &[]),
     ("mounts", &[]),
     ("run_dir", &[]),
+    ("guard_lock", &["run_dir"]),
     ("policy", &["device"]),
     ("oci", &["device", "files", "policy"]),
     ("bpf", &["device"]),
