@@ -96,6 +96,7 @@ cd root
 mount -t proc proc proc
 mount --bind /sys sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount --bind /sys/fs/bpf sys/fs/bpf
 mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
