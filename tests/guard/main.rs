@@ -1,7 +1,9 @@
 //! The guard, on real cgroups, programs and links.
 
 mod cli;
+mod found;
 mod losses;
+mod podman;
 mod records;
 mod stage;
 
