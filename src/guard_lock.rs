@@ -61,19 +61,21 @@ impl GuardLock {
         }
     }
 
-    /// Whether some process has the lock.
+    /// Whether some process has the lock. Nothing is made for that.
     ///
     /// # Errors
     /// The lock's file can't be used.
     pub fn is_held(run: &RunDir) -> Result<bool, GuardLockError> {
-        let file = run.file(FILE)?;
+        let path = run.path().join(FILE);
+        let file = match File::options().read(true).write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(source) => return Err(GuardLockError::Lock { path, source }),
+            Ok(file) => file,
+        };
         let mut found = whole(libc::F_WRLCK);
         match fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)) {
             Ok(_) => Ok(found.l_type != libc::F_UNLCK as libc::c_short),
-            Err(errno) => {
-                let path = run.path().join(FILE);
-                Err(GuardLockError::Lock { path, source: errno.into() })
-            }
+            Err(errno) => Err(GuardLockError::Lock { path, source: errno.into() }),
         }
     }
 }
@@ -98,6 +100,7 @@ mod tests {
         let above = tempfile::tempdir().unwrap();
         let run = RunDir::at(&above.path().join("devgate")).unwrap();
         assert!(!GuardLock::is_held(&run).unwrap());
+        assert_eq!(run.names().unwrap(), [""; 0]);
         let lock = GuardLock::take(&run).unwrap();
         // Who asks twice takes nothing.
         assert!(GuardLock::is_held(&run).unwrap() && GuardLock::is_held(&run).unwrap());

@@ -53,11 +53,13 @@ const LAYERS: [(&str, &[&str]); 25] = [
             "enforce",
             "errors",
             "files",
+            "guard_lock",
             "hook",
             "install",
             "kernel",
             "mounts",
             "policy",
+            "run_dir",
         ],
     ),
     (
