@@ -140,6 +140,12 @@ impl Known {
     }
 }
 
+/// A cgroup's own programs, each once, and those of them that a link holds.
+struct Own {
+    programs: Vec<Program>,
+    held: Vec<ProgId>,
+}
+
 struct Lister<'l> {
     links: &'l Links,
     /// What programs do, by tag and length: most containers have the same.
@@ -152,7 +158,7 @@ struct Lister<'l> {
 impl Lister<'_> {
     /// `above` has the meanings of the cgroups above that have programs.
     fn walk(&mut self, dir: &Path, above: &mut Vec<Vec<Rc<Known>>>) -> Result<(), ListError> {
-        let Some((programs, held)) = self.programs(dir)? else { return Ok(()) };
+        let Some(Own { programs, held }) = self.programs(dir)? else { return Ok(()) };
         let meanings: Vec<Rc<Known>> =
             programs.iter().map(|program| self.meaning(program)).collect();
         let has_programs = !programs.is_empty();
@@ -177,8 +183,8 @@ impl Lister<'_> {
         Ok(())
     }
 
-    /// The cgroup's own programs, and which of them a link holds; `None` if the cgroup is gone.
-    fn programs(&self, dir: &Path) -> Result<Option<(Vec<Program>, Vec<ProgId>)>, InspectError> {
+    /// The cgroup's own programs; `None` if it is gone.
+    fn programs(&self, dir: &Path) -> Result<Option<Own>, InspectError> {
         let cgroup = match Cgroup::open(dir) {
             Err(CgroupError::Missing { .. }) => return Ok(None),
             cgroup => cgroup?,
@@ -195,7 +201,7 @@ impl Lister<'_> {
             programs.extend(program(id)?);
             held.extend(self.links.holding(id, cgroup_id).map(|_| id));
         }
-        Ok(Some((programs, held)))
+        Ok(Some(Own { programs, held }))
     }
 
     fn meaning(&mut self, program: &Program) -> Rc<Known> {
