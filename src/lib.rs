@@ -13,6 +13,7 @@
 pub mod analyze;
 pub mod bpf;
 pub mod cgroup;
+pub mod change;
 pub mod compile;
 pub mod container;
 pub mod decode;

@@ -1,6 +1,7 @@
 //! Which processes still have a device open. A program decides over opens, and an open descriptor
 //! or a mapping keeps working.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,29 @@ use crate::device::DeviceType;
 pub struct Holder {
     /// Its id in this process's pid namespace.
     pub pid: i32,
+    /// The device.
+    pub device: DeviceNumbers,
     /// Its name (proc_pid_comm(5)). It is chosen by the process, control characters and all.
     pub command: String,
     /// How it has the device open.
     pub hold: Hold,
+}
+
+/// A device, by its type and numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeviceNumbers {
+    /// Its type.
+    pub device_type: DeviceType,
+    /// Its major number.
+    pub major: u32,
+    /// Its minor number.
+    pub minor: u32,
+}
+
+impl fmt::Display for DeviceNumbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}:{}", self.device_type, self.major, self.minor)
+    }
 }
 
 /// How a device is held.
@@ -42,7 +62,7 @@ pub struct HoldersError {
     source: io::Error,
 }
 
-/// The processes in the cgroup and below it that have the device open. What comes and goes
+/// The processes in the cgroup and below it that have one of these devices open. What comes and goes
 /// meanwhile may be missed, and so is what no process has by number: descriptors on their way
 /// through a socket, and files that are registered with an io_uring.
 ///
@@ -51,15 +71,8 @@ pub struct HoldersError {
 /// error, too.
 pub fn holders(
     cgroup: &Cgroup,
-    device_type: DeviceType,
-    major: u32,
-    minor: u32,
+    is_wanted: impl Fn(&DeviceNumbers) -> bool,
 ) -> Result<Vec<Holder>, HoldersError> {
-    let kind = match device_type {
-        DeviceType::Block => FileType::BlockDevice,
-        DeviceType::Char => FileType::CharacterDevice,
-    };
-    let wanted = Wanted { kind, device: (major, minor) };
     let mut pids = Vec::new();
     collect(cgroup.path(), &mut pids)?;
     pids.sort_unstable();
@@ -67,10 +80,10 @@ pub fn holders(
     let mut holders = Vec::new();
     for pid in pids {
         let process = PathBuf::from(format!("/proc/{pid}"));
-        let holds = wanted.holds_of(&process)?;
+        let holds = holds_of(&process, &is_wanted)?;
         let name = fs::read(process.join("comm")).unwrap_or_default();
         let command = String::from_utf8_lossy(name.trim_ascii_end()).into_owned();
-        let holder = |hold| Holder { pid, command: command.clone(), hold };
+        let holder = |(device, hold)| Holder { pid, device, command: command.clone(), hold };
         holders.extend(holds.into_iter().map(holder));
     }
     Ok(holders)
@@ -112,48 +125,56 @@ fn is_gone(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| ended.contains(&errno))
 }
 
-struct Wanted {
-    kind: FileType,
-    device: (u32, u32),
+/// A process's holds. Its threads may have descriptors of their own.
+fn holds_of(
+    process: &Path,
+    is_wanted: &impl Fn(&DeviceNumbers) -> bool,
+) -> Result<Vec<(DeviceNumbers, Hold)>, HoldersError> {
+    let mut holds = Vec::new();
+    for (task, _) in entries(&process.join("task"))? {
+        let descriptors = names_in(&task.join("fd"), is_wanted)?;
+        let numbered = descriptors
+            .into_iter()
+            .filter_map(|(device, fd)| fd.parse().ok().map(|fd| (device, Hold::Descriptor(fd))));
+        holds.extend(numbered);
+    }
+    let mappings = names_in(&process.join("map_files"), is_wanted)?;
+    holds.extend(mappings.into_iter().map(|(device, name)| (device, Hold::Mapping(name))));
+    holds.sort_unstable();
+    holds.dedup();
+    Ok(holds)
 }
 
-impl Wanted {
-    /// A process's holds. Its threads may have descriptors of their own.
-    fn holds_of(&self, process: &Path) -> Result<Vec<Hold>, HoldersError> {
-        let mut holds = Vec::new();
-        for (task, _) in entries(&process.join("task"))? {
-            let descriptors = self.names_in(&task.join("fd"))?;
-            holds.extend(descriptors.iter().filter_map(|fd| fd.parse().ok()).map(Hold::Descriptor));
-        }
-        let mappings = self.names_in(&process.join("map_files"))?;
-        holds.extend(mappings.into_iter().map(Hold::Mapping));
-        holds.sort_unstable();
-        holds.dedup();
-        Ok(holds)
-    }
-
-    /// The links in a directory of /proc that lead to the device.
-    fn names_in(&self, dir: &Path) -> Result<Vec<String>, HoldersError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = match openat(CWD, dir, flags, rustix::fs::Mode::empty()) {
-            Ok(opened) => opened,
-            Err(errno) if is_gone(&errno.into()) => return Ok(Vec::new()),
-            Err(errno) => return Err(HoldersError { path: dir.to_owned(), source: errno.into() }),
+/// The links in a directory of /proc that lead to one of the devices.
+fn names_in(
+    dir: &Path,
+    is_wanted: &impl Fn(&DeviceNumbers) -> bool,
+) -> Result<Vec<(DeviceNumbers, String)>, HoldersError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = match openat(CWD, dir, flags, rustix::fs::Mode::empty()) {
+        Ok(opened) => opened,
+        Err(errno) if is_gone(&errno.into()) => return Ok(Vec::new()),
+        Err(errno) => return Err(HoldersError { path: dir.to_owned(), source: errno.into() }),
+    };
+    let mut names = Vec::new();
+    for (_, entry) in entries(dir)? {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        // The link's text may be anything; and no file system is asked, which could be the
+        // container's own and never answer.
+        let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+        let Ok(found) = statx(&opened, name.as_str(), flags, StatxFlags::TYPE) else {
+            continue;
         };
-        let mut names = Vec::new();
-        for (_, entry) in entries(dir)? {
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            // The link's text may be anything; and no file system is asked, which could be the
-            // container's own and never answer.
-            let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
-            let Ok(found) = statx(&opened, name.as_str(), flags, StatxFlags::TYPE) else {
-                continue;
-            };
-            let kind = FileType::from_raw_mode(found.stx_mode.into());
-            if (kind, (found.stx_rdev_major, found.stx_rdev_minor)) == (self.kind, self.device) {
-                names.push(name);
-            }
+        let device_type = match FileType::from_raw_mode(found.stx_mode.into()) {
+            FileType::BlockDevice => DeviceType::Block,
+            FileType::CharacterDevice => DeviceType::Char,
+            _ => continue,
+        };
+        let (major, minor) = (found.stx_rdev_major, found.stx_rdev_minor);
+        let device = DeviceNumbers { device_type, major, minor };
+        if is_wanted(&device) {
+            names.push((device, name));
         }
-        Ok(names)
     }
+    Ok(names)
 }

@@ -2,6 +2,8 @@
 //! They are kept by the container's id, which engines keep over a restart, until `revoke` or
 //! `forget` removes them.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::grant::Grant;
@@ -36,12 +38,13 @@ impl Stored for Kept {
 pub type KeptStore = Store<Kept>;
 
 impl KeptStore {
-    /// The kept grants in the directory `kept` of `lib`, which is /var/lib/devgate.
+    /// The kept grants in the directory `kept` of `lib`, which is /var/lib/devgate. That one is there,
+    /// and root's alone to write to.
     ///
     /// # Errors
     /// The directory can't be made or used.
-    pub fn kept(lib: &RunDir) -> Result<KeptStore, RunDirError> {
-        lib.below("kept").map(Store::new)
+    pub fn kept(lib: &Path) -> Result<KeptStore, RunDirError> {
+        RunDir::at(&lib.join("kept")).map(Store::new)
     }
 
     /// Changes the kept grants of a container, in one step. A container without any has no file.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::cgroup::Cgroup;
+
 /// A container's id has so many hexadecimal digits, whatever the engine.
 const ID_LENGTH: usize = 64;
 
@@ -42,6 +44,13 @@ pub fn container_id(cgroup: &Path) -> Option<&str> {
     }
     let scope = cgroup.parent()?.file_name()?.to_str()?;
     scope.ends_with(".scope").then(|| id_in(scope))?
+}
+
+/// The container's own cgroup inside of a unit that was made for it, as crun makes it.
+pub fn cgroup_of_unit(unit: &Cgroup) -> Option<Cgroup> {
+    let name = unit.path().file_name()?.to_str()?;
+    let is_unit = name.ends_with(".scope") && id_in(name).is_some();
+    is_unit.then(|| Cgroup::open(&unit.path().join(CRUN_LEAF)).ok())?
 }
 
 fn id_in(name: &str) -> Option<&str> {

@@ -1,5 +1,6 @@
 //! Why a policy is not in force.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -63,6 +64,24 @@ pub enum EnforceError {
         cgroup: PathBuf,
         /// How it differs from what it was.
         state: NotRestored,
+        /// Why it failed.
+        #[source]
+        cause: Box<EnforceError>,
+    },
+    /// What comes after the program failed. What was attached before is attached again.
+    #[error(transparent)]
+    Abandoned(Box<dyn Error + Send + Sync>),
+    /// It failed once a link held the program, and the link could not be restored.
+    #[error(
+        "cgroup {}: its link may hold the new program still, beside which the old ones are not attached \
+         again ({state}); this is what failed",
+        cgroup.display()
+    )]
+    LinkNotRestored {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// Why the link could not be restored.
+        state: String,
         /// Why it failed.
         #[source]
         cause: Box<EnforceError>,

@@ -10,10 +10,11 @@ use std::path::PathBuf;
 
 use crate::cgroup::Cgroup;
 use crate::compile::compile;
-use crate::hold::{HoldMode, Holding, hold};
+use crate::errors::chain;
+use crate::hold::{HoldMode, Holding, LinkBefore, hold};
 use crate::kernel::{
     AboveError, AttachError, AttachFlags, Attached, Attachment, DirectAttach, LeftReason, Loaded,
-    Outcome, load, query,
+    Outcome, ProgId, load, query,
 };
 use crate::policy::Policy;
 use crate::verify::{Verified, verify};
@@ -113,6 +114,38 @@ pub(crate) fn enforce_if(
     match check().and_then(|()| holding(cgroup, &program, options.hold)) {
         Ok(holding) => Ok(InForce::new(attachment.keep(), holding)),
         Err(cause) => Err(undone(cgroup, attachment, cause)),
+    }
+}
+
+/// As [`enforce`], and undone unless `then`, given the new program and what holds it, goes well once
+/// it is in force.
+pub(crate) fn enforce_then(
+    cgroup: &Cgroup,
+    verified: &Verified,
+    options: EnforceOptions,
+    then: impl FnOnce(ProgId, &Holding) -> Result<(), EnforceError>,
+) -> Result<InForce, EnforceError> {
+    cgroup.guard()?;
+    let program = load(verified)?;
+    let above = || nearest_above(cgroup);
+    let held = |source| EnforceError::Hold { cgroup: cgroup.path().to_owned(), source };
+    let before = LinkBefore::of(cgroup).map_err(held)?;
+    let attachment = options.attach.attach(cgroup.as_fd(), &program, &above);
+    let attachment = attachment.map_err(|source| explain(cgroup, source))?;
+    let holding = match holding(cgroup, &program, options.hold) {
+        Ok(holding) => holding,
+        Err(cause) => return Err(undone(cgroup, attachment, cause)),
+    };
+    match then(program.id(), &holding) {
+        Ok(()) => Ok(InForce::new(attachment.keep(), holding)),
+        Err(cause) => match before.restore(cgroup) {
+            Ok(()) => Err(undone(cgroup, attachment, cause)),
+            // What is attached besides the link only restricts further.
+            Err(source) => {
+                let (cgroup, cause) = (cgroup.path().to_owned(), Box::new(cause));
+                Err(EnforceError::LinkNotRestored { cgroup, state: chain(&source), cause })
+            }
+        },
     }
 }
 

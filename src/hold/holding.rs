@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Hold, HoldError, HoldMode, PINS, Pins};
 use crate::cgroup::Cgroup;
 use crate::errors::chain;
-use crate::kernel::{Loaded, ProgId};
+use crate::kernel::{Link, Loaded, ProgId};
 
 /// What holds a policy, besides its program in the cgroup's own list.
 #[derive(Debug)]
@@ -77,6 +77,38 @@ pub fn hold(cgroup: &Cgroup, program: &Loaded, mode: HoldMode) -> Result<Holding
                     Ok(Some(_)) | Err(_) => Err(error),
                 },
             }
+        }
+    }
+}
+
+/// What the cgroup's link held before a change, so that this can be undone.
+#[derive(Debug)]
+pub(crate) struct LinkBefore(Option<Loaded>);
+
+impl LinkBefore {
+    /// Keeps the program of the cgroup's link in the kernel.
+    ///
+    /// # Errors
+    /// There is a pin and its program can't be told.
+    pub(crate) fn of(cgroup: &Cgroup) -> Result<LinkBefore, HoldError> {
+        // Where the directory can't be used, nothing in it is devgate's.
+        let Ok(pins) = Pins::open(Path::new(PINS)) else { return Ok(LinkBefore(None)) };
+        let id = cgroup.id()?;
+        let again = |link: Link| Loaded::again(link.program);
+        let program = pins.get(id)?.map(again).transpose();
+        let read = |errno| HoldError::Read { path: pins.path(id), errno };
+        Ok(LinkBefore(program.map_err(read)?))
+    }
+
+    /// Has the link hold that program again, or takes a link off that is new.
+    ///
+    /// # Errors
+    /// The link may hold the new program still.
+    pub(crate) fn restore(&self, cgroup: &Cgroup) -> Result<(), HoldError> {
+        match (Pins::open(Path::new(PINS)), &self.0) {
+            (Err(_), None) => Ok(()),
+            (pins, Some(program)) => pins?.hold(cgroup, program).map(drop),
+            (Ok(pins), None) => pins.release(cgroup.id()?).map(drop),
         }
     }
 }

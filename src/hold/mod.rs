@@ -13,6 +13,7 @@ mod holding;
 mod pins;
 
 pub use error::HoldError;
+pub(crate) use holding::LinkBefore;
 pub use holding::{Holding, hold};
 pub use pins::{Hold, PINS, Pins, Swept};
 

@@ -6,6 +6,7 @@ mod generator;
 mod links;
 mod list;
 mod meaning;
+mod others;
 mod verdict;
 
 pub use effective::{Difference, Effective, differences, effective};
@@ -13,6 +14,7 @@ pub use generator::Generator;
 pub use links::{Held, Links};
 pub use list::{ListError, Listed, Mark, Summary, list};
 pub use meaning::{Meaning, Opaque};
+pub use others::{Besides, Objection, Other, others};
 pub use verdict::{Answer, Judged, judge};
 
 use std::collections::{HashMap, HashSet};

@@ -2,6 +2,7 @@
 
 use super::{Attachment, Inspection, Opaque};
 use crate::analyze::{Budget, explore_one};
+use crate::bpf::{Helpers, Program};
 use crate::device::Request;
 use crate::kernel::ProgId;
 use crate::policy::Verdict;
@@ -68,8 +69,21 @@ fn said(inspection: &Inspection, attachment: &Attachment, request: &Request) -> 
         let reason = meaning.answers.as_ref().err().map(Opaque::to_string);
         return Said { answer: Answer::Unknown(reason.unwrap_or_default()), retval: may_set() };
     };
-    match explore_one(program, request, &*inspection.symbols, Budget::REPORT) {
-        Err(error) => Said { answer: Answer::Unknown(error.to_string()), retval: may_set() },
+    let asked = ask(program, request, &*inspection.symbols);
+    Said { answer: asked.answer, retval: if asked.may_set { may_set() } else { None } }
+}
+
+/// What one program answers to a request.
+pub(super) struct Asked {
+    pub answer: Answer,
+    /// Whether it may set the return value for this request, as far as can be told.
+    pub may_set: bool,
+}
+
+/// Runs a program on the request.
+pub(super) fn ask(program: &Program, request: &Request, helpers: &dyn Helpers) -> Asked {
+    match explore_one(program, request, helpers, Budget::REPORT) {
+        Err(error) => Asked { answer: Answer::Unknown(error.to_string()), may_set: true },
         Ok(found) => {
             let is = |verdict| found.regions.iter().any(|region| region.verdict == verdict);
             let answer = match (is(Verdict::Allow), is(Verdict::Deny), found.undecided) {
@@ -79,8 +93,7 @@ fn said(inspection: &Inspection, attachment: &Attachment, request: &Request) -> 
                     Answer::Unknown(undecided.map(|error| error.to_string()).unwrap_or_default())
                 }
             };
-            let retval = if found.retval.is_empty() { None } else { may_set() };
-            Said { answer, retval }
+            Asked { answer, may_set: !found.retval.is_empty() }
         }
     }
 }

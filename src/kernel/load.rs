@@ -35,6 +35,15 @@ impl Loaded {
         self.id
     }
 
+    /// A program that was loaded before and is in the kernel still: it stays there for as long as
+    /// this does.
+    ///
+    /// # Errors
+    /// ENOENT if it is gone.
+    pub(crate) fn again(id: ProgId) -> nix::Result<Loaded> {
+        id.open().map(|fd| Loaded { fd, id })
+    }
+
     /// Its descriptor.
     pub(super) fn descriptor(&self) -> &OwnedFd {
         &self.fd

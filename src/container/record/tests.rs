@@ -145,7 +145,7 @@ fn a_sweep_removes_what_has_no_cgroup() {
 fn kept_grants_outlast_the_record_until_there_are_none() {
     use crate::container::{FileRef, KeptStore, MadeNode};
     let dir = tempfile::tempdir().unwrap();
-    let kept = KeptStore::kept(&RunDir::at(&dir.path().join("devgate")).unwrap()).unwrap();
+    let kept = KeptStore::kept(dir.path()).unwrap();
     let id: ContainerId = "c".parse().unwrap();
     let file = FileRef { file_system: 1, inode: 2 };
     let path = "/dev/fuse".parse().unwrap();

@@ -1,0 +1,135 @@
+//! Grants that outlast the container's run.
+
+use std::path::Path;
+
+use super::devices::{DeviceName, Devices};
+use super::edit::{Edit, NewGrant, prune};
+use super::error::ChangeError;
+use super::stores::{Stores, kept_in};
+use crate::container::{ContainerId, Grant, LIB_DIR, Record, StoreError};
+use crate::device::Access;
+use crate::errors::chain;
+use crate::policy::Verdict;
+
+/// What a change does to the kept grants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keep {
+    closed: Vec<(Devices, Access)>,
+    added: Vec<Grant>,
+}
+
+impl Keep {
+    pub(super) fn of(edit: &Edit) -> Keep {
+        let mut keep = Keep::default();
+        match edit {
+            Edit::Grant(grants) => {
+                let kept = grants.iter().map(|new| &new.grant).filter(|grant| grant.keep);
+                keep.added = kept.cloned().collect();
+            }
+            Edit::Revoke(revoked) => {
+                let closed =
+                    revoked.iter().map(|one| (one.devices, one.access.unwrap_or(Access::ALL)));
+                keep.closed = closed.collect();
+            }
+            Edit::Update { .. } | Edit::Expire(_) | Edit::Keep(_) => {}
+        }
+        keep
+    }
+
+    /// Takes what is revoked out. Returns what was kept before, if that differs.
+    pub(super) fn take_away(
+        &self,
+        stores: &Stores,
+        id: &ContainerId,
+    ) -> Result<Option<Vec<Grant>>, ChangeError> {
+        if self.closed.is_empty() || stores.kept_of(id)?.is_none() {
+            return Ok(None);
+        }
+        let before = stores.kept()?.change(id, |grants| {
+            let before = grants.clone();
+            for (devices, access) in &self.closed {
+                prune(grants, devices, *access, |_| true);
+            }
+            (before != *grants).then_some(before)
+        })?;
+        Ok(before)
+    }
+
+    /// Puts back what was kept before. What failed first is what counts.
+    pub(super) fn restore(stores: &Stores, id: &ContainerId, before: Option<Vec<Grant>>) {
+        let (Some(before), Ok(kept)) = (before, stores.kept()) else { return };
+        let _ = kept.change(id, |grants| *grants = before);
+    }
+
+    /// Adds what is to be kept.
+    pub(super) fn add(&self, stores: &Stores, id: &ContainerId) -> Result<(), ChangeError> {
+        if self.added.is_empty() {
+            return Ok(());
+        }
+        stores.kept()?.change(id, |grants| {
+            for new in &self.added {
+                if let Some(devices) = Devices::of(&new.rule) {
+                    prune(grants, &devices, new.rule.access(), |_| true);
+                }
+                grants.push(new.clone());
+            }
+        })?;
+        Ok(())
+    }
+}
+
+/// What is kept for a container that starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptGrants {
+    /// The grants, for the devices that their names stand for now.
+    pub grants: Vec<NewGrant>,
+    /// Why some do not apply.
+    pub warnings: Vec<String>,
+}
+
+/// What is kept for a container that starts, each device looked up anew: after a boot a name may
+/// stand for other numbers. One that is not there is left out, so less is allowed than is kept.
+///
+/// # Errors
+/// What is kept can't be read.
+pub fn kept_grants(id: &ContainerId) -> Result<KeptGrants, ChangeError> {
+    let Some(kept) = kept_in(Path::new(LIB_DIR), id)? else { return Ok(KeptGrants::default()) };
+    let mut found = KeptGrants::default();
+    for grant in kept.grants {
+        match again(&grant) {
+            Ok(new) => found.grants.push(new),
+            Err(why) => {
+                found.warnings.push(format!("kept grant {}: does not apply: {why}", grant.device));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn again(grant: &Grant) -> Result<NewGrant, String> {
+    let name: DeviceName = grant.device.parse().map_err(|error| chain(&error))?;
+    let found = name.resolve().map_err(|error| chain(&error))?;
+    let rule = found.devices.rule(Verdict::Allow, grant.rule.access());
+    let node = found.node.filter(|_| grant.path.is_some());
+    Ok(NewGrant { grant: Grant { rule, node: None, ..grant.clone() }, node })
+}
+
+/// Forgets what is kept for a container. What it may do in this run stays. Returns what was kept.
+///
+/// # Errors
+/// What is kept, or the record, can't be read or written.
+pub fn forget(stores: &Stores, id: &ContainerId) -> Result<Vec<Grant>, ChangeError> {
+    let forgotten = match stores.kept_of(id)? {
+        Some(_) => stores.kept()?.change(id, std::mem::take)?,
+        None => Vec::new(),
+    };
+    let edit = |record: &mut Record| {
+        record.grants.iter_mut().for_each(|grant| grant.keep = false);
+        Ok::<(), StoreError>(())
+    };
+    match stores.records.edit(id, edit) {
+        // It does not run, or is another devgate's.
+        Ok(()) | Err(StoreError::Missing { .. }) => Ok(forgotten),
+        Err(error) => Err(error.into()),
+    }
+}
