@@ -80,6 +80,11 @@ impl GuardLock {
     }
 }
 
+/// Whether a guard runs; not if that can't be told.
+pub fn guard_runs(run: &RunDir) -> bool {
+    GuardLock::is_held(run).unwrap_or_default()
+}
+
 /// The whole file. The process id must be 0 for this kind of lock.
 fn whole(kind: libc::c_int) -> libc::flock {
     libc::flock {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 25] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("device", &[]),
     ("errors", &[]),
     ("files", &[]),
@@ -22,7 +22,7 @@ const LAYERS: [(&str, &[&str]); 25] = [
     ("kernel", &["bpf", "errors", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hold", &["cgroup", "errors", "kernel"]),
-    ("enforce", &["cgroup", "compile", "hold", "kernel", "policy", "verify"]),
+    ("enforce", &["cgroup", "compile", "errors", "hold", "kernel", "policy", "verify"]),
     (
         "container",
         &[
@@ -77,10 +77,27 @@ const LAYERS: [(&str, &[&str]); 25] = [
         ],
     ),
     (
+        "change",
+        &[
+            "cgroup",
+            "container",
+            "device",
+            "enforce",
+            "errors",
+            "files",
+            "hold",
+            "inspect",
+            "kernel",
+            "policy",
+            "run_dir",
+        ],
+    ),
+    (
         "guard",
         &[
             "bpf",
             "cgroup",
+            "change",
             "container",
             "enforce",
             "errors",

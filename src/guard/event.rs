@@ -31,6 +31,8 @@ pub enum Done {
     Restored(Box<Restored>),
     /// The config's policy is in force for a container that started without the hook.
     Adopted(Box<Restored>),
+    /// Grants ended, because their time was over.
+    Expired(Box<Restored>),
     /// It could not be done. It is tried again, and told when it fails in another way.
     Failed(String),
 }
@@ -69,6 +71,7 @@ impl Done {
         match self {
             Done::Restored(_) => "restored",
             Done::Adopted(_) => "adopted",
+            Done::Expired(_) => "expired",
             Done::Failed(_) => "failed",
         }
     }
@@ -76,7 +79,9 @@ impl Done {
     /// What was put in force.
     pub fn restored(&self) -> Option<&Restored> {
         match self {
-            Done::Restored(restored) | Done::Adopted(restored) => Some(restored),
+            Done::Restored(restored) | Done::Adopted(restored) | Done::Expired(restored) => {
+                Some(restored)
+            }
             Done::Failed(_) => None,
         }
     }

@@ -64,7 +64,6 @@ pub(super) fn mend(
     if pin.is_some() && pin != record.pin.as_deref() {
         let record = Record { pin: pin.map(ToOwned::to_owned), ..record.clone() };
         locked.put(record)?;
-        watched.has_pin = true;
     }
     outcome
 }
@@ -90,9 +89,10 @@ fn mend_recorded(record: &Record, watched: &mut Watched) -> Result<Mended, MendE
     Ok(Mended::Restored { found, restored: Box::new(Restored { in_force, insns }) })
 }
 
-fn look_at(record: &Record, watched: &Watched) -> Result<(Attached, Seen), MendError> {
+fn look_at(record: &Record, watched: &mut Watched) -> Result<(Attached, Seen), MendError> {
     let pins = Pins::open(PINS.as_ref()).ok();
     let link = linked(pins.as_ref(), watched.cgroup_id)?;
+    watched.has_pin = link.is_some();
     Ok(look(&watched.cgroup, link, &record.policy(), watched.ours)?)
 }
 

@@ -10,10 +10,12 @@
 //! is the policy put in force by [`enforce`](crate::enforce::enforce), which at no instant leaves
 //! the cgroup wider (`mend`).
 
+mod actions;
 mod adopt;
 mod bundle;
 mod decide;
 mod event;
+mod expire;
 mod finder;
 mod look;
 mod mend;

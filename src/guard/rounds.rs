@@ -9,17 +9,15 @@ use std::time::{Instant, SystemTime};
 use thiserror::Error;
 
 use super::Options;
-use super::adopt::{Adopted, adopt};
-use super::event::{Done, Event, Restored};
-use super::finder::{Finder, Verdict};
-use super::mend::{Mended, mend};
+use super::actions::failed;
+use super::event::Event;
+use super::finder::Finder;
 use super::record_watch::{Changed, RecordWatch};
 use super::trouble::Trouble;
 use super::watched::{Glance, Watched};
 use crate::container::{ContainerId, RecordStore, StoreError};
 use crate::errors::chain;
 use crate::hold::{PINS, Pins};
-use crate::hook::Enforced;
 use crate::run_dir::{RunDir, RunDirError};
 
 /// Why no guard can run.
@@ -44,16 +42,16 @@ pub enum GuardError {
 /// A guard and what it watches.
 #[derive(Debug)]
 pub struct Guard {
-    options: Options,
-    records: RecordStore,
+    pub(super) options: Options,
+    pub(super) records: RecordStore,
     watch: RecordWatch,
-    watched: BTreeMap<ContainerId, Watched>,
+    pub(super) watched: BTreeMap<ContainerId, Watched>,
     /// Records that can't be used, and why.
     unusable: HashMap<ContainerId, Trouble>,
-    finder: Finder,
+    pub(super) finder: Finder,
     /// When the directory of pins last changed, as far as it was listed.
     pins_listed: Option<SystemTime>,
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
 }
 
 impl Guard {
@@ -91,6 +89,7 @@ impl Guard {
     pub fn look(&mut self) -> Result<Vec<Event>, GuardError> {
         self.follow_records()?;
         self.follow_pins();
+        self.expire();
         self.glance();
         self.find();
         Ok(std::mem::take(&mut self.events))
@@ -133,7 +132,7 @@ impl Guard {
     }
 
     /// Reads a container's record, and watches it from now on.
-    fn load(&mut self, id: ContainerId) {
+    pub(super) fn load(&mut self, id: ContainerId) {
         let start = Instant::now();
         self.watched.remove(&id);
         let message = match self.records.get(&id) {
@@ -169,6 +168,8 @@ impl Guard {
         let ids: HashSet<u64> = ids.unwrap_or_default().into_iter().collect();
         for watched in self.watched.values_mut() {
             if watched.has_pin && !ids.contains(&watched.cgroup_id) {
+                // Missed once: where there is no bpffs any more, no pin can be made.
+                watched.has_pin = false;
                 watched.settled = None;
             }
         }
@@ -194,82 +195,9 @@ impl Guard {
             self.mend(id);
         }
     }
-
-    fn mend(&mut self, id: ContainerId) {
-        let start = Instant::now();
-        let Some(watched) = self.watched.get_mut(&id) else { return };
-        let cgroup = watched.cgroup.path().to_owned();
-        match mend(&self.records, &id, watched) {
-            Ok(Mended::Fine) => watched.trouble.clear(),
-            Ok(Mended::Busy) => {}
-            Ok(Mended::Gone | Mended::Other) => self.load(id),
-            Ok(Mended::Restored { found, restored }) => {
-                watched.trouble.clear();
-                let warnings = restored.in_force.warnings();
-                let done = Done::Restored(restored);
-                let took = start.elapsed();
-                let (container, cgroup) = (Some(id), Some(cgroup));
-                self.events.push(Event { container, cgroup, found, done, warnings, took });
-            }
-            Err(error) => {
-                let message = chain(&error);
-                if watched.trouble.add(&message, start) {
-                    self.events.push(failed(Some(id), Some(cgroup), message, start));
-                }
-            }
-        }
-    }
-
-    /// Looks for containers that started without the hook.
-    fn find(&mut self) {
-        let now = Instant::now();
-        self.finder.search(now);
-        let mut candidates = std::mem::take(&mut self.finder.candidates);
-        candidates.retain(|dir, candidate| {
-            if candidate.trouble.waits(now) {
-                return true;
-            }
-            let start = Instant::now();
-            let container = Some(candidate.id.clone());
-            match adopt(dir, candidate, &self.records, &self.options, now) {
-                Ok(Adopted::Verdict(verdict)) => verdict == Verdict::Wait,
-                Ok(Adopted::Enforced { enforced, warnings, found }) => {
-                    let found = vec![found];
-                    let (cgroup, done) = match *enforced {
-                        Enforced::Attached { cgroup, in_force, insns, .. } => {
-                            (Some(cgroup), Done::Adopted(Box::new(Restored { in_force, insns })))
-                        }
-                        Enforced::Skipped { cause } => (None, Done::Failed(chain(&cause))),
-                    };
-                    let took = start.elapsed();
-                    self.events.push(Event { container, cgroup, found, done, warnings, took });
-                    false
-                }
-                Err(error) => {
-                    let message = chain(&error);
-                    if candidate.trouble.add(&message, now) {
-                        self.events.push(failed(container, None, message, start));
-                    }
-                    true
-                }
-            }
-        });
-        self.finder.candidates.extend(candidates);
-    }
 }
 
 fn watch(records: &RecordStore) -> Result<RecordWatch, GuardError> {
     let path = records.dir();
     RecordWatch::new(path).map_err(|source| GuardError::Watch { path: path.to_owned(), source })
-}
-
-fn failed(
-    container: Option<ContainerId>,
-    cgroup: Option<PathBuf>,
-    message: String,
-    start: Instant,
-) -> Event {
-    let (found, warnings) = (Vec::new(), Vec::new());
-    let done = Done::Failed(message);
-    Event { container, cgroup, found, done, warnings, took: start.elapsed() }
 }

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use super::trouble::Trouble;
 use crate::cgroup::{Cgroup, CgroupError};
-use crate::container::Record;
+use crate::container::{Record, Time};
 use crate::kernel::{Attached, ProgId, QueryError, query};
 
 /// A container with a record.
@@ -17,7 +17,9 @@ pub(super) struct Watched {
     pub ours: Option<ProgId>,
     /// The cgroup's list as it was left; `None` if it has to be looked at.
     pub settled: Option<Attached>,
-    /// Whether a link holds the policy, as far as the record says.
+    /// When the first of its grants ends.
+    pub expires: Option<Time>,
+    /// Whether there was a pin when it was looked at last; at first, whether the record has one.
     pub has_pin: bool,
     /// What failed before.
     pub trouble: Trouble,
@@ -43,6 +45,7 @@ impl Watched {
             cgroup_id: record.cgroup.id,
             ours: None,
             settled: None,
+            expires: record.grants.iter().filter_map(|grant| grant.expires).min(),
             has_pin: record.pin.is_some(),
             trouble: Trouble::default(),
         }))
@@ -57,5 +60,10 @@ impl Watched {
             // Why there is no answer is told when it is looked at.
             Ok(_) | Err(_) => Glance::Changed,
         }
+    }
+
+    /// Whether the time of a grant is over.
+    pub fn has_expired(&self, now: Time) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
     }
 }

@@ -1,10 +1,13 @@
 //! Each thing that can be lost or put in the way, and that it is mended: seen by a query, and by
 //! the container's own opens.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use devgate::container::{Action, User};
+use devgate::hold::PINS;
 use devgate::kernel::{OpenLink, detach};
 
 use super::common::bpf::Foreign;
@@ -119,6 +122,33 @@ fn a_pin_that_is_removed_is_missed() {
     super::common::engine::eventually("the link ends", || container.entries().len() == 2);
     assert_eq!(found(&mut guard), [""; 0]);
     container.assert_held();
+}
+
+/// Where links can't be pinned there can be none: the guard says so once.
+#[test]
+fn a_link_that_cannot_be_made_is_told_once() {
+    serve_if_child();
+    if !require::bpf() {
+        return;
+    }
+    let test = "losses::a_link_that_cannot_be_made_is_told_once";
+    let mut container = Container::new("c1", test, &["--hold", "try"]);
+    let mut guard = guard();
+    assert_eq!(found(&mut guard), [""; 0]);
+    // Others can write to the directory of pins.
+    fs::set_permissions(PINS, Permissions::from_mode(0o777)).expect("its mode can be set");
+    let path = Path::new(PINS).join(container.cgroup_id().to_string());
+    fs::remove_file(path).expect("the pin can be removed");
+    super::common::engine::eventually("the link ends", || container.entries().len() == 1);
+    let events = guard.look().expect("it can look");
+    let [event] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(event.found, [NO_LINK]);
+    let [warning] = &event.warnings[..] else { panic!("{event:?}") };
+    assert!(warning.starts_with("no link holds the program"), "{warning}");
+    for _ in 0..3 {
+        assert!(guard.look().expect("it can look").is_empty());
+    }
+    container.assert_opens();
 }
 
 /// A change ended between the copy and the link: the record decides.

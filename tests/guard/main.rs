@@ -1,6 +1,7 @@
 //! The guard, on real cgroups, programs and links.
 
 mod cli;
+mod expiry;
 mod found;
 mod losses;
 mod podman;
