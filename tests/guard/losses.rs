@@ -28,7 +28,7 @@ fn other() -> Foreign {
 }
 
 /// How something is lost; what the guard says then.
-type Loss = (&'static str, fn(&Container) -> Vec<String>);
+pub type Loss = (&'static str, fn(&Container) -> Vec<String>);
 
 fn detach_copy(container: &Container) -> Vec<String> {
     let id = container.entries()[0];
@@ -46,7 +46,7 @@ fn add(container: &Container, program: &Foreign, named: &str) -> String {
     format!("program {} ({named}) is attached", program.id)
 }
 
-const LOSSES: &[Loss] = &[
+pub const LOSSES: &[Loss] = &[
     ("nothing", |_| Vec::new()),
     ("the copy", detach_copy),
     ("the link", release_link),

@@ -3,6 +3,7 @@
 mod cli;
 mod expiry;
 mod found;
+mod killed;
 mod losses;
 mod podman;
 mod records;
