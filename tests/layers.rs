@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 24] = [
+const LAYERS: [(&str, &[&str]); 27] = [
     ("device", &[]),
     ("errors", &[]),
     ("files", &[]),
     ("mounts", &[]),
     ("run_dir", &[]),
+    ("guard_lock", &["run_dir"]),
     ("policy", &["device"]),
     ("oci", &["device", "files", "policy"]),
     ("bpf", &["device"]),
@@ -54,11 +55,13 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "enforce",
             "errors",
             "files",
+            "guard_lock",
             "hook",
             "install",
             "kernel",
             "mounts",
             "policy",
+            "run_dir",
         ],
     ),
     (
@@ -73,6 +76,43 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "device",
             "kernel",
             "policy",
+        ],
+    ),
+    (
+        "change",
+        &[
+            "cgroup",
+            "container",
+            "device",
+            "enforce",
+            "errors",
+            "files",
+            "hold",
+            "inspect",
+            "kernel",
+            "policy",
+            "run_dir",
+        ],
+    ),
+    (
+        "guard",
+        &[
+            "bpf",
+            "cgroup",
+            "change",
+            "container",
+            "enforce",
+            "errors",
+            "files",
+            "hold",
+            "hook",
+            "inspect",
+            "install",
+            "kernel",
+            "oci",
+            "policy",
+            "run_dir",
+            "verify",
         ],
     ),
     // The binary: it takes from the library what it likes, by the crate's name.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-use crate::attached;
+use crate::{attached, guard};
 
 /// Measures devgate beside its peers.
 #[derive(Debug, Parser)]
@@ -65,6 +65,8 @@ pub struct Effort {
     pub large_compile: usize,
     /// Rounds of containers.
     pub container: usize,
+    /// The guard.
+    pub guard: guard::Effort,
 }
 
 impl Args {
@@ -82,6 +84,7 @@ impl Args {
                 compile: 3,
                 large_compile: 1,
                 container: 2,
+                guard: guard::Effort { containers: 20, seconds: 2 },
             },
             false => Effort {
                 hook: 300,
@@ -93,6 +96,7 @@ impl Args {
                 compile: 200,
                 large_compile: 40,
                 container: 60,
+                guard: guard::Effort { containers: 1_000, seconds: 20 },
             },
         }
     }

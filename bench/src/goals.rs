@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::attached::Attached;
+use crate::guard::Guard;
 use crate::hooks::{DEVGATE, FLOOR, Hooks, LIBCGROUPS};
 use crate::programs::RETURN_1;
 use crate::report::Report;
@@ -60,6 +61,10 @@ pub fn judge(report: &Report) -> Vec<Goal> {
     let kept = report.counts.iter().filter(|count| count.met()).count();
     let all = report.counts.len();
     goals.push(Goal::at_least("policies within their counts", Some(kept as f64), all as f64, ""));
+    let guard = report.guard.as_ref();
+    let containers = guard.map_or(0, |guard| guard.containers);
+    let what = format!("guard, {containers} containers, part of one CPU");
+    goals.push(Goal::at_most(what, guard.map(Guard::percent), 1.0, " %"));
     goals
 }
 

@@ -7,6 +7,7 @@ mod cgroup;
 mod containers;
 mod counts;
 mod goals;
+mod guard;
 mod hooks;
 mod janitor;
 mod loads;
@@ -74,6 +75,7 @@ fn bench(args: Args) -> anyhow::Result<()> {
         report.compiled.push(loads::compile_and_verify(&policy, rounds)?);
     }
     report.containers = containers::measure(&world, &tools, effort.container)?;
+    report.guard = Some(guard::measure(&world, &tools, effort.guard)?);
     drop(world);
     report.judge();
     if let Some(dir) = args.json.parent() {

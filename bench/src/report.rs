@@ -10,6 +10,7 @@ use crate::attached::Attached;
 use crate::containers::Container;
 use crate::counts::Count;
 use crate::goals::{Goal, judge};
+use crate::guard::Guard;
 use crate::hooks::Hooks;
 use crate::loads::{Compiled, Load};
 
@@ -42,6 +43,8 @@ pub struct Report {
     pub containers: Vec<Container>,
     /// 5. Counts.
     pub counts: Vec<Count>,
+    /// 6. The guard.
+    pub guard: Option<Guard>,
 }
 
 impl Report {
@@ -65,6 +68,7 @@ impl Report {
             compiled: Vec::new(),
             containers: Vec::new(),
             counts: Vec::new(),
+            guard: None,
         })
     }
 

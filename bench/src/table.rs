@@ -28,6 +28,7 @@ pub fn text(report: &Report) -> String {
     section("3. Compile and verify, in the library", compiled(report), Vec::new());
     section("4. runc run of a container that does nothing", containers(report), Vec::new());
     section("5. Instructions", counts(report), Vec::new());
+    section("6. devgate guard, nothing happens", guard(report), Vec::new());
     text
 }
 
@@ -44,6 +45,20 @@ fn table(header: &[&str], words: usize, rows: impl Iterator<Item = Vec<String>>)
 fn spread(summary: Summary, digits: usize) -> String {
     let Summary { lower_quartile, upper_quartile, .. } = summary;
     format!("[{lower_quartile:.digits$}, {upper_quartile:.digits$}]")
+}
+
+fn guard(report: &Report) -> Table {
+    let rows = report.guard.iter().map(|guard| {
+        vec![
+            guard.containers.to_string(),
+            format!("{:.3}", guard.cpu_s),
+            format!("{:.1}", guard.wall_s),
+            format!("{:.3}", guard.percent()),
+            format!("{:.0}", guard.start_ms),
+        ]
+    });
+    let header = ["containers", "CPU s", "wall s", "% of one CPU", "CPU ms to start"];
+    table(&header, 0, rows)
 }
 
 fn words(met: Option<bool>) -> &'static str {

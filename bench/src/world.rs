@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::Mode;
 
 use crate::cgroup::Cgroup;
 use crate::janitor::Janitor;
 
 const MOUNT: &str = "/sys/fs/cgroup";
+const BPFFS: &str = "/sys/fs/bpf";
+const RUN_DIR: &str = "/run/devgate";
 
 /// The bench's surroundings. All of it goes when this is dropped or the process ends.
 #[derive(Debug)]
@@ -68,5 +71,11 @@ fn private_mounts() -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     umount2(MOUNT, MntFlags::MNT_DETACH)?;
-    mount(Some("cgroup2"), MOUNT, Some("cgroup2"), MsFlags::empty(), none)
+    mount(Some("cgroup2"), MOUNT, Some("cgroup2"), MsFlags::empty(), none)?;
+    // Pins and records of the bench's own, which end with its mount namespace.
+    mount(none, BPFFS, Some("bpf"), MsFlags::empty(), none)?;
+    if !Path::new(RUN_DIR).exists() {
+        nix::unistd::mkdir(RUN_DIR, Mode::S_IRWXU)?;
+    }
+    mount(none, RUN_DIR, Some("tmpfs"), MsFlags::empty(), Some("mode=700"))
 }

@@ -61,6 +61,8 @@ pub enum CheckGroup {
     Security,
     /// Which there are, and whether they run the hook
     Engines,
+    /// Whether one runs
+    Guard,
 }
 
 impl From<CheckGroup> for Group {
@@ -71,6 +73,7 @@ impl From<CheckGroup> for Group {
             CheckGroup::Cgroup => Group::Cgroup,
             CheckGroup::Security => Group::Security,
             CheckGroup::Engines => Group::Engines,
+            CheckGroup::Guard => Group::Guard,
         }
     }
 }

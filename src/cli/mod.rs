@@ -14,6 +14,7 @@ mod describe;
 mod doctor;
 mod grant;
 mod granted;
+mod guard;
 mod history;
 mod hook;
 mod hook_options;
@@ -144,6 +145,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Forget(args) => granted::forget(&args, out),
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
+        Command::Guard(guard) => guard::run(&guard),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),

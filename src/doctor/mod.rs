@@ -9,6 +9,7 @@
 mod cgroup;
 mod daemon;
 mod engines;
+mod guard;
 mod kernel;
 mod privileges;
 mod prove;
@@ -71,12 +72,20 @@ pub enum Group {
     Security,
     /// Which there are, and whether they run the hook.
     Engines,
+    /// Whether one runs.
+    Guard,
 }
 
 impl Group {
     /// Every group, in the order of a report.
-    pub const ALL: [Group; 5] =
-        [Group::Kernel, Group::Privileges, Group::Cgroup, Group::Security, Group::Engines];
+    pub const ALL: [Group; 6] = [
+        Group::Kernel,
+        Group::Privileges,
+        Group::Cgroup,
+        Group::Security,
+        Group::Engines,
+        Group::Guard,
+    ];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -86,6 +95,7 @@ impl Group {
             Group::Cgroup => "cgroup",
             Group::Security => "security",
             Group::Engines => "engines",
+            Group::Guard => "guard",
         }
     }
 
@@ -96,6 +106,7 @@ impl Group {
             Group::Cgroup => cgroup::findings(),
             Group::Security => security::findings(),
             Group::Engines => engines::findings(scope),
+            Group::Guard => guard::findings(),
         }
     }
 

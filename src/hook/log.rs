@@ -1,6 +1,9 @@
 //! The hook's own log: engines drop a hook's output, or lose it.
 
+mod guarded;
 mod open;
+
+pub use guarded::Guarded;
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -14,7 +17,6 @@ use thiserror::Error;
 use super::{Enforced, HookError, ReleaseError, Released};
 use crate::errors::chain;
 use crate::files::Exposure;
-use crate::kernel::ProgId;
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,23 +97,23 @@ impl Log {
     /// # Errors
     /// [`LogError::Write`].
     pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
-        let line = match self.format {
-            LogFormat::Text => record.text(),
-            LogFormat::Json => record.json(),
-        };
+        let line = record.line(self.format);
         self.file
             .write_all(line.as_bytes())
             .map_err(|source| LogError::Write { path: self.path.clone(), source })
     }
 }
 
-/// One run of the hook.
+/// One run of the hook, or one thing that the guard did.
 #[derive(Debug, Serialize)]
 pub struct Record {
     time: String,
     result: &'static str,
     container: Option<String>,
     cgroup: Option<String>,
+    /// What the guard found. The hook looks for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    found: Vec<String>,
     program: Option<u32>,
     insns: Option<usize>,
     pin: Option<String>,
@@ -143,20 +145,9 @@ impl Record {
         let mut record = Record::failed(container, warnings, took);
         match outcome {
             Ok(enforced @ Enforced::Attached { cgroup, in_force, insns, .. }) => {
-                let outcome = &in_force.outcome;
                 record.result = "attached";
-                record.pin = in_force.holding.pin().map(|pin| pin.display().to_string());
-                record.unit = in_force.gating.sole().map(|gate| gate.unit.clone());
-                record.unit_detached = in_force.gating.detached().map(ProgId::number).collect();
                 record.cgroup = Some(cgroup.display().to_string());
-                record.program = Some(outcome.id.number());
-                record.insns = Some(*insns);
-                record.detached = outcome.detached.iter().map(|id| id.number()).collect();
-                let left = |(id, reason): &(ProgId, _)| Left {
-                    program: id.number(),
-                    reason: format!("{reason}"),
-                };
-                record.left = outcome.left.iter().map(left).collect();
+                record.add(in_force, *insns);
                 record.warnings.extend(enforced.warnings());
             }
             Ok(Enforced::Skipped { cause }) => {
@@ -194,12 +185,13 @@ impl Record {
         record
     }
 
-    fn failed(container: Option<&str>, warnings: &[String], took: Duration) -> Record {
+    pub(super) fn failed(container: Option<&str>, warnings: &[String], took: Duration) -> Record {
         Record {
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             result: "failed",
             container: container.map(str::to_owned),
             cgroup: None,
+            found: Vec::new(),
             program: None,
             insns: None,
             pin: None,
@@ -210,6 +202,14 @@ impl Record {
             warnings: warnings.to_vec(),
             error: None,
             microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The record as one line, with the newline.
+    pub fn line(&self, format: LogFormat) -> String {
+        match format {
+            LogFormat::Text => self.text(),
+            LogFormat::Json => self.json(),
         }
     }
 
@@ -228,6 +228,9 @@ impl Record {
         };
         field("container", self.container.clone());
         field("cgroup", self.cgroup.clone());
+        for found in &self.found {
+            field("found", Some(found.clone()));
+        }
         field("program", self.program.map(|id| id.to_string()));
         field("insns", self.insns.map(|count| count.to_string()));
         field("pin", self.pin.clone());

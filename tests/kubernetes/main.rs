@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod guard;
 mod image;
 mod manifests;
 mod node;

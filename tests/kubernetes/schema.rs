@@ -6,9 +6,9 @@ use super::common::command::{Run, run};
 use super::rendered::{FOLDERS, ready, tool, yaml};
 
 /// The first that knows every field used here, and the newest that the validator does.
-const VERSIONS: [&str; 2] = ["1.30", "1.37"];
+pub const VERSIONS: [&str; 2] = ["1.30", "1.37"];
 
-fn validate(version: &str, yaml: &str) -> Run {
+pub fn validate(version: &str, yaml: &str) -> Run {
     let mut command = Command::new(tool("kubernetes/bin/kubernetes-validate"));
     run(command.args(["--strict", "--kubernetes-version", version, "-"]), yaml)
 }

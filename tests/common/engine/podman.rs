@@ -127,6 +127,16 @@ impl Podman {
         words
     }
 
+    /// Where this machine shows the cgroup that the hook sees at `path`.
+    pub fn cgroup_shown_at(&self, path: &str) -> PathBuf {
+        self.place.cgroup_shown_at(path)
+    }
+
+    /// The config.json of a container.
+    pub fn config_of(&self, id: &str) -> String {
+        self.path(&format!("storage/vfs-containers/{id}/userdata/config.json"))
+    }
+
     pub fn cgroup_parent(&self) -> String {
         self.place.cgroup_name()
     }

@@ -136,6 +136,8 @@ impl Runc {
     pub fn with_running(mut self, work: impl FnOnce(&Running<'_>)) {
         let mut session = self.start(&[]);
         session.expect(&[]);
+        // The runtime writes the container's state after it has started it.
+        session.wait();
         let name = format!("{CGROUP2}{}/container", self.place.cgroup_name());
         work(&Running { cgroup: self.place.cgroup_shown_at(&name), runc: &self });
         session.finish();

@@ -1,0 +1,13 @@
+//! The guard, on real cgroups, programs and links.
+
+mod cli;
+mod expiry;
+mod found;
+mod killed;
+mod losses;
+mod podman;
+mod records;
+mod stage;
+
+#[path = "../common/mod.rs"]
+mod common;

@@ -1,0 +1,43 @@
+//! The guard's DaemonSet, which is for an operator to add.
+
+use serde_json::{Value, json};
+
+use super::manifests::host_path;
+use super::rendered::{pod, ready, yaml};
+use super::schema::{VERSIONS, validate};
+
+const FOLDER: &str = "guard";
+
+#[test]
+fn it_is_valid() {
+    if !ready() {
+        return;
+    }
+    for version in VERSIONS {
+        let passed = format!(
+            "INFO - passed for resource daemonset/devgate-guard against version {version}\n"
+        );
+        assert_eq!(validate(version, &yaml(FOLDER)).success(), passed);
+    }
+}
+
+/// It has the node's processes, cgroups and links, and no network or token.
+#[test]
+fn it_sees_what_it_guards() {
+    if !ready() {
+        return;
+    }
+    let pod = pod(FOLDER);
+    assert_eq!((&pod["hostPID"], &pod["hostNetwork"]), (&json!(true), &Value::Null));
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    let [guard] = &pod["containers"].as_array().expect("a list")[..] else { panic!("{pod}") };
+    assert_eq!(guard["image"], concat!("devgate:", env!("CARGO_PKG_VERSION")));
+    assert_eq!(guard["args"], json!(["guard"]));
+    let mounts = guard["volumeMounts"].as_array().expect("a list");
+    let writable = |mount: &&Value| mount["readOnly"] != true;
+    let paths: Vec<String> =
+        mounts.iter().filter(writable).map(|mount| host_path(&pod, mount)).collect();
+    assert_eq!(paths, ["/run", "/sys/fs/bpf", "/sys/fs/cgroup"]);
+    // Each is where the node has it: records and states have the node's paths.
+    assert!(mounts.iter().all(|mount| mount["mountPath"] == host_path(&pod, mount)));
+}
