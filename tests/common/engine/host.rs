@@ -96,6 +96,7 @@ cd root
 mount -t proc proc proc
 mount --bind /sys sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t bpf bpf sys/fs/bpf
 mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
@@ -138,6 +139,7 @@ impl Drop for Chroot {
     }
 }
 
-fn trixie() -> PathBuf {
+/// The root directory of `target/testbed/trixie`.
+pub fn trixie() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "target/testbed/trixie"].iter().collect()
 }

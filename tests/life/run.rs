@@ -1,0 +1,95 @@
+//! Runs all events on all engines.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::thread;
+
+use crate::engine::{Container, Running};
+use crate::engines::{ENGINES, Engine};
+use crate::event::happen;
+use crate::events::{EVENTS, Event};
+use crate::outcome::{Outcome, Seen, look};
+use crate::policy::POLICIES;
+
+/// What came of an event on an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// There is no such thing on this engine.
+    Absent,
+    Came {
+        /// The engine did not do it.
+        refused: bool,
+        /// For each policy.
+        without: [Outcome; POLICIES.len()],
+    },
+}
+
+pub struct Column {
+    pub engine: &'static Engine,
+    /// One for each event.
+    pub cells: Vec<Cell>,
+}
+
+/// Each engine's column, several at a time.
+pub fn all() -> Vec<Column> {
+    let next = AtomicUsize::new(0);
+    let columns = Mutex::new(Vec::new());
+    let chosen = std::env::var("DEVGATE_LIFE_ENGINE").unwrap_or_default();
+    let work = || {
+        while let Some(engine) = ENGINES.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if !engine.text.contains(&chosen) {
+                continue;
+            }
+            let column = catch_unwind(AssertUnwindSafe(|| column(engine)));
+            columns.lock().expect("no thread panics with it").push((engine.text, column));
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let mut columns = columns.into_inner().expect("no thread panicked with it");
+    columns.sort_by_key(|(text, _)| ENGINES.iter().position(|engine| engine.text == *text));
+    let failed: Vec<&str> =
+        columns.iter().filter(|(_, column)| column.is_err()).map(|(text, _)| *text).collect();
+    assert!(failed.is_empty(), "a panic, see above: {failed:?}");
+    columns.into_iter().filter_map(|(_, column)| column.ok()).collect()
+}
+
+fn column(engine: &'static Engine) -> Column {
+    let mut running = Running::new(engine);
+    let mut containers: Vec<Container> =
+        (0..POLICIES.len()).map(|policy| running.start(policy)).collect();
+    let cells = EVENTS.iter().map(|event| cell(event, &mut running, &mut containers)).collect();
+    for container in &containers {
+        running.remove(container);
+    }
+    Column { engine, cells }
+}
+
+fn cell(event: &Event, running: &mut Running, containers: &mut [Container]) -> Cell {
+    if !event.act.is_for(running.engine) {
+        return Cell::Absent;
+    }
+    let refused = happen(&event.act, running, containers);
+    let name = format!("{}: {}", running.engine.text, event.name);
+    if let Err(why) = &refused {
+        eprintln!("{name}: refused: {}", why.0);
+    }
+    let seen = |container: &Container| look(&running.cgroup(container), &running.config(container));
+    let seen: Vec<Seen> = containers.iter().map(seen).collect();
+    for (container, Seen { outcome, why }) in containers.iter_mut().zip(&seen) {
+        if *outcome != Outcome::Kept {
+            let policy = POLICIES[container.policy].name;
+            eprintln!("{name}: {policy}: {outcome:?}: {why}");
+            running.remove(container);
+            *container = running.start(container.policy);
+        }
+    }
+    let without: Vec<Outcome> = seen.iter().map(|seen| seen.outcome).collect();
+    let without = without.try_into().expect("one for each policy");
+    Cell::Came { refused: refused.is_err(), without }
+}
