@@ -12,13 +12,17 @@ use crate::machine::{INSTALLED, Machine};
 use crate::pod::Pod;
 use crate::policy::{POLICIES, Rules};
 use crate::prober;
+use crate::runtime::Runtime;
+
+/// podman's hooks.
+const HOOKS: &str = "/usr/share/containers/oci/hooks.d";
 
 /// The default limits need CAP_SYS_RESOURCE, and the default lock file is everybody's.
 const CONFIG: &str = r#"
 [containers]
 default_ulimits = ["nofile=1024:20000", "nproc=1024:4096"]
 pids_limit = 0
-netns = "none"
+netns = "host"
 log_driver = "k8s-file"
 [network]
 network_config_dir = "@DIR@/network"
@@ -43,6 +47,8 @@ pub struct Running {
 pub struct Container {
     pub policy: usize,
     pub id: String,
+    /// A copy of its config.json as it was started: `podman update` writes another one.
+    pub config: PathBuf,
 }
 
 /// Why a command failed.
@@ -56,7 +62,6 @@ impl Running {
             Cgroups::Cgroupfs => Machine::plain(engine.debian),
             Cgroups::Systemd => Machine::with_systemd(engine.debian),
         };
-        rootfs::make(&machine.dir().join("rootfs"));
         let mut running = Running { engine, pod: None, machine };
         match engine.manager {
             Manager::Podman => running.set_up_podman(),
@@ -66,6 +71,7 @@ impl Running {
     }
 
     fn set_up_podman(&self) {
+        rootfs::make(&self.machine.dir().join("rootfs"));
         let Engine { runtime, debian, .. } = self.engine;
         let dir = self.machine.dir().to_str().expect("the folder's path is text");
         let options = format!("--root {dir}/state");
@@ -80,6 +86,10 @@ impl Running {
         let config = config.replace("@MANAGER@", manager);
         fs::write(self.config_file(), config).expect("a file can be made");
         self.machine.succeed(INSTALLED, &["install", "podman"]);
+        // crun can't translate a deny rule for systemd, and refuses the container.
+        if (*runtime, self.engine.cgroups) == (Runtime::Crun, Cgroups::Systemd) {
+            runtime.edit_late(&self.machine, HOOKS);
+        }
     }
 
     fn set_up_pod(&self) -> Pod {
@@ -133,11 +143,18 @@ impl Running {
             Some(pod) => pod.start_container(policy, script),
             None => self.start_podman(policy, &script),
         };
-        let container = Container { policy, id };
         eventually("the container's process is in its cgroup", || {
-            find_container(&self.machine.cgroup(), &container.id).is_ok()
+            find_container(&self.machine.cgroup(), &id).is_ok()
         });
+        let config = self.machine.dir().join(format!("{id}.json"));
+        let container = Container { policy, id, config };
+        self.started(&container);
         container
+    }
+
+    /// Takes a copy of the config.json of a container that was started.
+    pub fn started(&self, container: &Container) {
+        fs::copy(self.config(container), &container.config).expect("it can be copied");
     }
 
     fn start_podman(&self, policy: usize, script: &str) -> String {
@@ -164,7 +181,7 @@ impl Running {
     }
 
     /// Its config.json, as the runtime has it.
-    pub fn config(&self, container: &Container) -> PathBuf {
+    fn config(&self, container: &Container) -> PathBuf {
         let id = &container.id;
         self.machine.dir().join(match self.engine.manager {
             Manager::Podman => format!("storage/vfs-containers/{id}/userdata/config.json"),
@@ -172,6 +189,14 @@ impl Running {
                 format!("state/io.containerd.runtime.v2.task/k8s.io/{id}/config.json")
             }
         })
+    }
+
+    /// What CRIU complained about.
+    pub fn criu_log(&self, container: &Container) -> String {
+        let log = self.config(container).with_file_name("restore.log");
+        let log = fs::read_to_string(log).unwrap_or_default();
+        let errors = log.lines().filter(|line| line.contains("Error") || line.contains("Warn"));
+        errors.collect::<Vec<_>>().join("\n")
     }
 
     pub fn remove(&self, container: &Container) {

@@ -37,7 +37,7 @@ fn to_one(act: &Act, running: &Running, container: &Container) -> Result<(), Ref
         args.iter().map(fill).collect()
     };
     match act {
-        Act::Podman(commands) | Act::Podman5(commands) => {
+        Act::Podman(commands) | Act::Anew(commands) | Act::Podman5(commands) => {
             for args in *commands {
                 let args = filled(args);
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -58,7 +58,11 @@ fn to_one(act: &Act, running: &Running, container: &Container) -> Result<(), Ref
         Act::CriExec => running.pod().exec(&container.id),
         Act::Restore => {
             running.run_podman(&["container", "checkpoint", &container.id])?;
-            running.run_podman(&["container", "restore", &container.id]).map(drop)
+            let restored = running.run_podman(&["container", "restore", &container.id]);
+            restored.map(drop).map_err(|Refused(why)| {
+                let log = running.criu_log(container);
+                Refused(format!("{why}\n{log}"))
+            })
         }
         Act::Start | Act::Systemd(_) | Act::Program(_) | Act::Daemon(_) => {
             unreachable!("it happens to all")

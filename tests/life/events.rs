@@ -15,6 +15,8 @@ pub enum Act {
     Start,
     /// podman commands, one after another.
     Podman(&'static [&'static [&'static str]]),
+    /// The same, which start the container anew.
+    Anew(&'static [&'static [&'static str]]),
     /// The same with podman 5 only.
     Podman5(&'static [&'static [&'static str]]),
     /// The runtime's own `update -r -`, with these resources.
@@ -36,15 +38,14 @@ pub enum Act {
     Restore,
 }
 
-pub const EVENTS: [Event; 21] = [
+pub const EVENTS: [Event; 22] = [
     Event { name: "start", act: Act::Start },
     Event {
-        name: "`podman update` of cpu, memory, pids, cpuset and blkio",
+        name: "`podman update` of cpu, memory, cpuset and blkio",
         act: Act::Podman(&[&[
             "update",
             "--cpus=0.5",
             "--memory=100m",
-            "--pids-limit=100",
             "--cpuset-cpus=0",
             "--blkio-weight=100",
             "CONTAINER",
@@ -53,6 +54,10 @@ pub const EVENTS: [Event; 21] = [
     Event {
         name: "`podman update --device-read-bps`",
         act: Act::Podman(&[&["update", "--device-read-bps=/dev/null:1mb", "CONTAINER"]]),
+    },
+    Event {
+        name: "`podman update --pids-limit`",
+        act: Act::Podman5(&[&["update", "--pids-limit=100", "CONTAINER"]]),
     },
     Event {
         name: "`podman update --restart`",
@@ -92,21 +97,26 @@ pub const EVENTS: [Event; 21] = [
     },
     Event { name: "restart of the engine", act: Act::Daemon("TERM") },
     Event { name: "kill -9 of the engine", act: Act::Daemon("KILL") },
-    Event { name: "restart", act: Act::Podman(&[&["restart", "--time=0", "CONTAINER"]]) },
+    Event { name: "restart", act: Act::Anew(&[&["restart", "--time=0", "CONTAINER"]]) },
     Event {
         name: "stop, start",
-        act: Act::Podman(&[&["stop", "--time=0", "CONTAINER"], &["start", "CONTAINER"]]),
+        act: Act::Anew(&[&["stop", "--time=0", "CONTAINER"], &["start", "CONTAINER"]]),
     },
     Event { name: "checkpoint, restore", act: Act::Restore },
 ];
 
 impl Act {
+    /// Whether the engine makes a new config.json, and the hook runs again.
+    pub fn starts_anew(&self) -> bool {
+        matches!(self, Act::Anew(_))
+    }
+
     /// Whether there is such a thing.
     pub fn is_for(&self, engine: &Engine) -> bool {
         let podman = engine.manager == Manager::Podman;
         match self {
             Act::Start | Act::Update(_) | Act::Freeze => true,
-            Act::Podman(_) => podman,
+            Act::Podman(_) | Act::Anew(_) => podman,
             Act::Podman5(_) => podman && engine.debian == Debian::Trixie,
             Act::CriUpdate | Act::CriExec | Act::Daemon(_) => !podman,
             Act::Program(_) | Act::Systemd(_) | Act::Scope(_) => {

@@ -63,7 +63,8 @@ fn column(engine: &'static Engine) -> Column {
     let mut running = Running::new(engine);
     let mut containers: Vec<Container> =
         (0..POLICIES.len()).map(|policy| running.start(policy)).collect();
-    let cells = EVENTS.iter().map(|event| cell(event, &mut running, &mut containers)).collect();
+    let only = std::env::var("DEVGATE_LIFE_EVENT").unwrap_or_default();
+    let cells = EVENTS.iter().filter(|event| event.name.contains(&only)).map(|event| cell(event, &mut running, &mut containers)).collect();
     for container in &containers {
         running.remove(container);
     }
@@ -79,7 +80,10 @@ fn cell(event: &Event, running: &mut Running, containers: &mut [Container]) -> C
     if let Err(why) = &refused {
         eprintln!("{name}: refused: {}", why.0);
     }
-    let seen = |container: &Container| look(&running.cgroup(container), &running.config(container));
+    if event.act.starts_anew() {
+        containers.iter().for_each(|container| running.started(container));
+    }
+    let seen = |container: &Container| look(&running.cgroup(container), &container.config);
     let seen: Vec<Seen> = containers.iter().map(seen).collect();
     for (container, Seen { outcome, why }) in containers.iter_mut().zip(&seen) {
         if *outcome != Outcome::Kept {

@@ -19,6 +19,16 @@ pub enum Runtime {
 /// machine: the update is made all the same, with its device rules. A container's config.json
 /// gets the rules that its engine has no options for.
 const WRAPPER: &str = r#"#!/bin/sh
+edit() {
+  policy=$(grep -o -m 1 'policy-[0-9]' "$1" | head -n 1)
+  if test -f "@DIR@/$policy.sed"; then
+    sed -i -E -f "@DIR@/$policy.sed" "$1"
+  fi
+}
+if test "$1" = as-hook; then
+  edit config.json
+  exit
+fi
 hide='s/"(cpu|memory|pids|blockIO)":/"x-\1":/g'
 bundle=. resources= previous= command=
 for word; do
@@ -26,17 +36,30 @@ for word; do
   case $word in
     --bundle=*) bundle=${word#*=} ;;
     --resources=*) resources=${word#*=} ;;
-    create|run|restore|update) command=${command:-$word} ;;
+    create|run|checkpoint|restore|update) command=${command:-$word} ;;
   esac
   previous=$word
 done
+# CRIU would restore cgroups of v1, too, where this machine has them.
+case $command in checkpoint|restore)
+  count=$#
+  for word; do
+    set -- "$@" "$word"
+    test "$word" != $command || set -- "$@" --manage-cgroups-mode=ignore
+  done
+  shift $count
+esac
 set -- @RUNTIME@ "$@"
 case $command in
 create|run|restore)
   sed -i -E "$hide" "$bundle/config.json"
-  policy=$(grep -o -m 1 'policy-[0-9]' "$bundle/config.json" | head -n 1)
-  if test -f "@DIR@/$policy.sed"; then
-    sed -i -E -f "@DIR@/$policy.sed" "$bundle/config.json"
+  if ! test -e "@DIR@/late"; then
+    edit "$bundle/config.json"
+  elif test $command = restore; then
+    "$@"
+    code=$?
+    edit "$bundle/config.json"
+    exit $code
   fi
   ;;
 update)
@@ -49,6 +72,10 @@ esac
 exec "$@"
 "#;
 
+/// A hook before devgate, for a runtime that refuses the rules.
+const LATE: &str = r#"{"version": "1.0.0", "when": {"always": true}, "stages": ["createRuntime"],
+  "hook": {"path": "@DIR@/@NAME@", "args": ["@NAME@", "as-hook"], "env": ["PATH=/usr/bin:/bin"]}}"#;
+
 impl Runtime {
     pub fn name(self) -> &'static str {
         match self {
@@ -57,9 +84,26 @@ impl Runtime {
         }
     }
 
+    /// Lets a hook write the rules that its engine has no options for, in place of the wrapper.
+    pub fn edit_late(self, machine: &Machine, hooks: &str) {
+        let dir = machine.dir().to_str().expect("the folder's path is text");
+        fs::write(machine.dir().join("late"), "").expect("a file can be made");
+        let hook = LATE.replace("@DIR@", dir).replace("@NAME@", self.name());
+        let file = machine.dir().join("late.json");
+        fs::write(&file, hook).expect("a file can be made");
+        let file = file.to_str().expect("the path is text");
+        machine.succeed("cp", &[file, &format!("{hooks}/a-late.json")]);
+    }
+
     /// Puts the wrapper in the machine's folder, with these options of the runtime. `edited` says
     /// which policies' rules it has to write.
-    pub fn wrap(self, machine: &Machine, debian: Debian, options: &str, edited: impl Fn(&Policy) -> bool) {
+    pub fn wrap(
+        self,
+        machine: &Machine,
+        debian: Debian,
+        options: &str,
+        edited: impl Fn(&Policy) -> bool,
+    ) {
         let dir = machine.dir();
         let text = dir.to_str().expect("the folder's path is text");
         let preload = match (self, debian) {
