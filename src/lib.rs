@@ -19,6 +19,7 @@ pub mod decode;
 pub mod device;
 pub mod doctor;
 pub mod enforce;
+pub mod errors;
 pub mod files;
 pub mod hold;
 pub mod hook;

@@ -25,7 +25,7 @@ pub struct Mount {
 /// # Errors
 /// /proc/self/mountinfo can't be read.
 pub fn of_type(file_system: &str) -> io::Result<Vec<Mount>> {
-    let text = read_proc("/proc/self/mountinfo".as_ref())?;
+    let text = read_proc("/proc/thread-self/mountinfo".as_ref())?;
     let lines = text.split(|byte| *byte == b'\n');
     Ok(lines.filter_map(|line| mount(line, file_system.as_bytes())).collect())
 }

@@ -25,7 +25,7 @@ const OTHERS: u32 = 0o077;
 #[derive(Debug, Error)]
 pub enum RunDirError {
     /// There is none, and it can't be made: /run is missing or read-only, for example.
-    #[error("{} can't be made: {source}", path.display())]
+    #[error("{} can't be made", path.display())]
     Make {
         /// The directory.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum RunDirError {
         source: io::Error,
     },
     /// It is there and can't be opened. A link or a file has its place, for example.
-    #[error("{} can't be opened as a directory: {source}", path.display())]
+    #[error("{} can't be opened as a directory", path.display())]
     Open {
         /// The directory.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum RunDirError {
         mode: u32,
     },
     /// A file in it can't be opened.
-    #[error("{} can't be opened: {source}", path.display())]
+    #[error("{} can't be opened", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -169,6 +169,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::*;
+    use crate::errors::chain;
 
     fn place() -> (tempfile::TempDir, PathBuf) {
         let above = tempfile::tempdir().unwrap();
@@ -177,7 +178,7 @@ mod tests {
     }
 
     fn refusal(path: &Path) -> String {
-        RunDir::at(path).unwrap_err().to_string()
+        chain(&RunDir::at(path).unwrap_err())
     }
 
     fn set_mode(path: &Path, mode: u32) {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use devgate::cgroup::Cgroup;
 use devgate::device::Request;
-use devgate::enforce::{enforce, prepare};
+use devgate::enforce::{EnforceOptions, enforce, prepare};
 use devgate::kernel::DirectAttach;
 use devgate::policy::{Policy, Verdict};
 
@@ -44,8 +44,12 @@ impl Stage {
     /// Compiles, proves, loads and attaches in place of what was attached.
     fn enforce(&self, policy: Policy) {
         let prepared = prepare(policy).expect("the policy has a proven program");
-        let outcome = enforce(&self.cgroup, &prepared.verified, DirectAttach::default());
-        assert_eq!(outcome.expect("the program can be attached").left, []);
+        let in_force = enforce(
+            &self.cgroup,
+            &prepared.verified,
+            EnforceOptions::directly(DirectAttach::default()),
+        );
+        assert_eq!(in_force.expect("the program can be attached").outcome.left, []);
     }
 
     /// A line on what the kernel did if that is not what it should have done.

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("device", &[]),
+    ("errors", &[]),
     ("files", &[]),
     ("mounts", &[]),
     ("run_dir", &[]),
@@ -17,15 +18,31 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("analyze", &["bpf", "device", "policy"]),
     ("decode", &["analyze", "device", "policy"]),
     ("verify", &["analyze", "bpf", "device", "policy"]),
-    ("kernel", &["bpf", "mounts", "run_dir", "verify"]),
+    ("kernel", &["bpf", "errors", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
-    ("hold", &["cgroup", "kernel"]),
+    ("hold", &["cgroup", "errors", "kernel"]),
+    ("enforce", &["cgroup", "compile", "hold", "kernel", "policy", "verify"]),
     (
         "container",
-        &["cgroup", "device", "files", "hold", "kernel", "mounts", "oci", "policy", "run_dir"],
+        &[
+            "cgroup", "device", "enforce", "files", "hold", "kernel", "mounts", "oci", "policy",
+            "run_dir",
+        ],
     ),
-    ("enforce", &["cgroup", "compile", "kernel", "policy", "verify"]),
-    ("hook", &["cgroup", "enforce", "files", "kernel", "oci", "policy"]),
+    (
+        "hook",
+        &[
+            "cgroup",
+            "container",
+            "enforce",
+            "errors",
+            "files",
+            "kernel",
+            "oci",
+            "policy",
+            "run_dir",
+        ],
+    ),
     ("install", &["files"]),
     (
         "doctor",
@@ -33,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "cgroup",
             "container",
             "enforce",
+            "errors",
             "files",
             "hook",
             "install",

@@ -1,9 +1,10 @@
 //! The options of attaching, which the hook and `apply` share.
 
 use clap::Args as ClapArgs;
+use devgate::enforce::EnforceOptions;
 use devgate::kernel::DirectAttach;
 
-use super::modes::{OverrideAncestorMode, RetvalProgramsMode, StaleMode};
+use super::modes::{HoldModeArg, OverrideAncestorMode, RetvalProgramsMode, StaleMode};
 
 #[derive(Clone, Copy, Debug, Default, ClapArgs)]
 pub struct AttachOptions {
@@ -16,14 +17,20 @@ pub struct AttachOptions {
     /// What to do if a program that runs after the new one could allow what that one denies
     #[arg(long, value_name = "WHAT", default_value = "refuse")]
     pub retval_programs: RetvalProgramsMode,
+    /// Whether a bpf_link, pinned below /sys/fs/bpf/devgate, holds the program, so that no other tool can detach it
+    #[arg(long, value_name = "MODE", default_value = "try")]
+    pub hold: HoldModeArg,
 }
 
-impl From<AttachOptions> for DirectAttach {
-    fn from(options: AttachOptions) -> DirectAttach {
-        DirectAttach {
-            stale: options.stale.into(),
-            override_ancestor: options.override_ancestor.into(),
-            retval: options.retval_programs.into(),
+impl From<AttachOptions> for EnforceOptions {
+    fn from(options: AttachOptions) -> EnforceOptions {
+        EnforceOptions {
+            attach: DirectAttach {
+                stale: options.stale.into(),
+                override_ancestor: options.override_ancestor.into(),
+                retval: options.retval_programs.into(),
+            },
+            hold: options.hold.into(),
         }
     }
 }

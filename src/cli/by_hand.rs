@@ -2,10 +2,12 @@
 
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use devgate::cgroup::Cgroup;
 use devgate::enforce::enforce;
+use devgate::hold::{PINS, Pins};
 use devgate::kernel::{self, ProgId};
 
 use super::args::{Apply, Detach};
@@ -14,19 +16,26 @@ use super::{Exit, config, warn};
 pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let prepared = config::prepared(&apply.rules)?;
     let cgroup = Cgroup::open(&apply.cgroup)?;
-    let outcome = enforce(&cgroup, &prepared.verified, apply.attach.into())?;
+    let in_force = enforce(&cgroup, &prepared.verified, apply.attach.into())?;
+    let outcome = &in_force.outcome;
     let insns = prepared.verified.program().insns().len();
     writeln!(out, "attached program {} ({insns} instructions)", outcome.id)?;
     for id in &outcome.detached {
         writeln!(out, "detached program {id}")?;
     }
-    warn(&outcome);
+    if let Some(pin) = in_force.holding.pin() {
+        writeln!(out, "held by link {}", pin.display())?;
+    }
+    warn(outcome, &in_force.warnings());
     Ok(Exit::Success)
 }
 
 pub fn detach(detach: &Detach, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let cgroup = Cgroup::open(&detach.cgroup)?;
     let id = ProgId::new(detach.id);
+    if let Some(pin) = release(&cgroup, id)? {
+        writeln!(out, "removed link {} of program {id}", pin.display())?;
+    }
     let was_attached = kernel::detach(cgroup.as_fd(), id)
         .with_context(|| format!("cgroup {}", cgroup.path().display()))?;
     match was_attached {
@@ -34,4 +43,13 @@ pub fn detach(detach: &Detach, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         false => writeln!(out, "program {id} is not attached (any more)")?,
     }
     Ok(Exit::Success)
+}
+
+/// Removes devgate's link to the cgroup if it holds this program: otherwise that stays in force.
+fn release(cgroup: &Cgroup, id: ProgId) -> anyhow::Result<Option<PathBuf>> {
+    // Where the directory can't be used, there is no link of devgate's.
+    let Ok(pins) = Pins::open(Path::new(PINS)) else { return Ok(None) };
+    let cgroup_id = cgroup.id()?;
+    let holds = pins.get(cgroup_id)?.is_some_and(|link| link.program == id);
+    Ok((holds && pins.release(cgroup_id)?).then(|| pins.path(cgroup_id)))
 }

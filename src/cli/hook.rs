@@ -5,11 +5,13 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
+use devgate::enforce::EnforceOptions;
 use devgate::enforce::prepare;
-use devgate::hook::{Annotated, Enforced, HookError, Log, Record, run as enforce};
+use devgate::hold::{HoldMode, PINS};
+use devgate::hook::{Annotated, ContainerRules, Enforced, HookError, Log, Record, run as enforce};
 use devgate::kernel::{NAME_PREFIX, Stale};
 use devgate::oci::{Config, Document, HookInput, OciError, State, read_hook_input};
-use devgate::policy::{Few, Policy};
+use devgate::policy::Few;
 
 use super::args::Hook;
 use super::hook_options::HookOptions;
@@ -34,14 +36,16 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let mut logs = Vec::from_iter(log);
     let outcome = job.and_then(|job| {
         logs.extend(job.log(&hook.options)?);
-        enforce(&job.state, job.policy, hook.options.options())
+        enforce(&job.state, job.rules, hook.options.options())
     });
     if !logs.is_empty() {
         let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
         append(&mut logs, &record);
     }
-    match outcome? {
-        Enforced::Attached { outcome, .. } => warn(&outcome),
+    let enforced = outcome?;
+    let warnings = enforced.warnings();
+    match enforced {
+        Enforced::Attached { in_force, .. } => warn(&in_force.outcome, &warnings),
         Enforced::Skipped { cause } => {
             let cause = anyhow::Error::new(cause);
             let warning = "warning: in a user namespace, so devices are not limited";
@@ -64,7 +68,7 @@ fn append(logs: &mut [Log], record: &Record) {
 struct Job {
     state: State,
     annotated: Annotated,
-    policy: Policy,
+    rules: ContainerRules,
 }
 
 impl Job {
@@ -72,10 +76,11 @@ impl Job {
         let HookInput { state, config: Config { rules, unknown } } = input;
         let annotated = Annotated::new(&state.annotations)?;
         let registered = hook.options.default_devices.into();
-        let policy = Policy::new(rules, annotated.default_devices(registered));
+        let default_devices = annotated.default_devices(registered);
+        let rules = ContainerRules { config: rules, default_devices };
         warnings.append(annotated.warnings());
-        warnings.append(config::warnings(unknown, &policy));
-        Ok(Job { state, annotated, policy })
+        warnings.append(config::warnings(unknown, &rules.policy()));
+        Ok(Job { state, annotated, rules })
     }
 
     /// The log that the container asks for.
@@ -93,17 +98,17 @@ fn stdin() -> Result<File, OciError> {
 }
 
 fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    let prepared = prepare(job.policy)?;
+    let prepared = prepare(job.rules.policy())?;
     describe::policy(out, &prepared.policy)?;
     writeln!(out)?;
     describe::listing(out, prepared.verified.program())?;
     writeln!(out)?;
-    plan(out, job.state.pid(), hook.options.options().attach.stale)?;
+    plan(out, job.state.pid(), hook.options.options().enforce)?;
     Ok(Exit::Success)
 }
 
-fn plan(out: &mut Vec<u8>, pid: Result<i32, OciError>, stale: Stale) -> io::Result<()> {
-    let instead = match stale {
+fn plan(out: &mut Vec<u8>, pid: Result<i32, OciError>, options: EnforceOptions) -> io::Result<()> {
+    let instead = match options.attach.stale {
         Stale::All => "in place of every other device program attached to it",
         Stale::Own => "in place of every other program of devgate's attached to it",
         Stale::None => "beside what is attached to it",
@@ -115,5 +120,10 @@ fn plan(out: &mut Vec<u8>, pid: Result<i32, OciError>, stale: Stale) -> io::Resu
     }
     writeln!(out, "  refuse the root cgroup, the hook's own and those above that")?;
     writeln!(out, "  load the program, which is proven to be the policy, as {NAME_PREFIX:?}")?;
-    writeln!(out, "  attach it {instead}")
+    writeln!(out, "  attach it {instead}")?;
+    match options.hold {
+        HoldMode::Try => writeln!(out, "  hold it by a link, pinned below {PINS}, if possible"),
+        HoldMode::Require => writeln!(out, "  hold it by a link, pinned below {PINS}"),
+        HoldMode::No => Ok(()),
+    }
 }

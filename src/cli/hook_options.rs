@@ -38,7 +38,7 @@ impl HookOptions {
     }
 
     pub fn options(&self) -> Options {
-        Options { attach: self.attach.into(), rootless: self.rootless.into() }
+        Options { enforce: self.attach.into(), rootless: self.rootless.into() }
     }
 
     /// The arguments that say this, without those that say what holds anyway.
@@ -50,6 +50,7 @@ impl HookOptions {
             ("--stale", unusual(self.attach.stale)),
             ("--override-ancestor", unusual(self.attach.override_ancestor)),
             ("--retval-programs", unusual(self.attach.retval_programs)),
+            ("--hold", unusual(self.attach.hold)),
             ("--rootless", unusual(self.rootless)),
             ("--log", log),
             ("--log-dir", log_dir.filter(|dir| dir != LOG_DIR)),

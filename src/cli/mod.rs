@@ -131,11 +131,11 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
 }
 
 /// Says on standard error what attaching could not do.
-fn warn(outcome: &Outcome) {
+fn warn(outcome: &Outcome, warnings: &[String]) {
     for (id, reason) in &outcome.left {
         complain(&format!("warning: program {id} stays attached: it {reason}"));
     }
-    for warning in outcome.warnings() {
+    for warning in warnings {
         complain(&format!("warning: {warning}"));
     }
 }

@@ -1,6 +1,7 @@
 //! Options with a few values.
 
 use clap::ValueEnum;
+use devgate::hold::HoldMode;
 use devgate::hook::{LogFormat, Rootless};
 use devgate::install::{Engine, Major};
 use devgate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
@@ -63,6 +64,27 @@ impl From<OverrideAncestorMode> for OverrideAncestor {
         match mode {
             OverrideAncestorMode::Refuse => OverrideAncestor::Refuse,
             OverrideAncestorMode::Replace => OverrideAncestor::Replace,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum HoldModeArg {
+    /// Where there can be a link; otherwise warn
+    #[default]
+    Try,
+    /// Always; otherwise fail
+    Require,
+    /// Never
+    No,
+}
+
+impl From<HoldModeArg> for HoldMode {
+    fn from(mode: HoldModeArg) -> HoldMode {
+        match mode {
+            HoldModeArg::Try => HoldMode::Try,
+            HoldModeArg::Require => HoldMode::Require,
+            HoldModeArg::No => HoldMode::No,
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::hold::HoldMode;
-use crate::kernel::Stale;
+use crate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
 use crate::policy::DefaultDevices;
 
 /// `--hold`.
@@ -31,4 +31,20 @@ pub(super) enum StaleWord {
     All,
     Own,
     None,
+}
+
+/// `--override-ancestor`.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OverrideAncestor", rename_all = "kebab-case")]
+pub(super) enum OverrideAncestorWord {
+    Refuse,
+    Replace,
+}
+
+/// `--retval-programs`.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "RetvalPrograms", rename_all = "kebab-case")]
+pub(super) enum RetvalProgramsWord {
+    Refuse,
+    Allow,
 }

@@ -9,13 +9,16 @@ use thiserror::Error;
 use super::grant::Grant;
 use super::history::{Action, Change, History};
 use super::id::ContainerId;
-use super::modes::{DefaultDevicesWord, HoldWord, StaleWord};
+use super::modes::{
+    DefaultDevicesWord, HoldWord, OverrideAncestorWord, RetvalProgramsWord, StaleWord,
+};
 use super::rules;
 use super::store::{Store, StoreError, Stored, Version};
 use super::time::Time;
 use super::user::User;
+use crate::enforce::EnforceOptions;
 use crate::hold::HoldMode;
-use crate::kernel::Stale;
+use crate::kernel::{DirectAttach, OverrideAncestor, RetvalPrograms, Stale};
 use crate::policy::{DefaultDevices, Policy, Rule};
 use crate::run_dir::{RunDir, RunDirError};
 
@@ -31,8 +34,9 @@ pub struct Record {
     pub id: ContainerId,
     /// Its cgroup.
     pub cgroup: CgroupRef,
-    /// Its bundle, which holds config.json.
-    pub bundle: PathBuf,
+    /// Its bundle, which holds config.json, if the runtime named it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bundle: Option<PathBuf>,
     /// Its first process, by the id on the host.
     pub pid: i32,
     /// The config's rules, or those of the latest `update`.
@@ -44,6 +48,12 @@ pub struct Record {
     /// Which programs give way.
     #[serde(with = "StaleWord")]
     pub stale: Stale,
+    /// What to do about an override program of a cgroup above.
+    #[serde(with = "OverrideAncestorWord")]
+    pub override_ancestor: OverrideAncestor,
+    /// What to do about programs that can take denials back.
+    #[serde(with = "RetvalProgramsWord")]
+    pub retval_programs: RetvalPrograms,
     /// Whether a bpf_link holds the policy.
     #[serde(with = "HoldWord")]
     pub hold: HoldMode,
@@ -87,6 +97,13 @@ impl Record {
     pub fn policy(&self) -> Policy {
         let grants = self.grants.iter().map(|grant| grant.rule);
         Policy::new(self.rules.clone(), self.default_devices).with_grants(grants)
+    }
+
+    /// How the policy is put in force.
+    pub fn enforce_options(&self) -> EnforceOptions {
+        let (stale, retval) = (self.stale, self.retval_programs);
+        let attach = DirectAttach { stale, override_ancestor: self.override_ancestor, retval };
+        EnforceOptions { attach, hold: self.hold }
     }
 
     /// Makes a change of the rules or grants, and adds it to the history.

@@ -20,7 +20,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::hook::chain;
+use crate::errors::chain;
 use crate::install::{Engine, Root};
 
 pub use prove::probe;

@@ -9,9 +9,11 @@
 //! [`Pins::sweep`] for those whose end nobody saw.
 
 mod error;
+mod holding;
 mod pins;
 
 pub use error::HoldError;
+pub use holding::{Holding, hold};
 pub use pins::{Hold, PINS, Pins, Swept};
 
 /// Whether a policy is held by a link.
@@ -22,6 +24,6 @@ pub enum HoldMode {
     Try,
     /// Hold it or fail.
     Require,
-    /// Attach it to the cgroup's own list only.
+    /// Attach it to the cgroup's own list only, and remove a link that there is.
     No,
 }

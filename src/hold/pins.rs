@@ -55,6 +55,9 @@ impl Pins {
             Err(HoldError::Directory { source, .. })
                 if source.kind() == io::ErrorKind::NotFound =>
             {
+                if let Some(above) = dir.parent() {
+                    on_bpffs(&open_dir(above)?, above)?;
+                }
                 let made = DirBuilder::new().mode(0o700).create(dir);
                 match made {
                     Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
@@ -73,15 +76,10 @@ impl Pins {
     /// As for [`Pins::make`]; [`HoldError::Directory`] with ENOENT if it is missing.
     pub fn open(dir: &Path) -> Result<Pins, HoldError> {
         let path = || dir.to_owned();
-        let failed = |source| HoldError::Directory { path: path(), source };
-        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let opened = File::options().read(true).custom_flags(flags.bits()).open(dir);
-        let opened = opened.map_err(failed)?;
-        let kind = fstatfs(&opened).map_err(|errno| failed(errno.into()))?.filesystem_type();
-        if kind != BPF_FS_MAGIC {
-            return Err(HoldError::NotBpffs { path: path() });
-        }
-        let metadata = opened.metadata().map_err(failed)?;
+        let opened = open_dir(dir)?;
+        on_bpffs(&opened, dir)?;
+        let metadata = opened.metadata();
+        let metadata = metadata.map_err(|source| HoldError::Directory { path: path(), source })?;
         let mode = metadata.mode() & 0o7777;
         if metadata.uid() != 0 || mode & 0o077 != 0 {
             return Err(HoldError::NotOurs { path: path(), uid: metadata.uid(), mode });
@@ -227,5 +225,20 @@ impl Pins {
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(HoldError::Read { path, errno }),
         }
+    }
+}
+
+fn open_dir(path: &Path) -> Result<File, HoldError> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let opened = File::options().read(true).custom_flags(flags.bits()).open(path);
+    opened.map_err(|source| HoldError::Directory { path: path.to_owned(), source })
+}
+
+fn on_bpffs(dir: &File, path: &Path) -> Result<(), HoldError> {
+    let kind = fstatfs(dir)
+        .map_err(|errno| HoldError::Directory { path: path.to_owned(), source: errno.into() })?;
+    match kind.filesystem_type() {
+        BPF_FS_MAGIC => Ok(()),
+        _ => Err(HoldError::NotBpffs { path: path.to_owned() }),
     }
 }

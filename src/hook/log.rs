@@ -12,6 +12,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{Enforced, HookError};
+use crate::errors::chain;
 use crate::files::Exposure;
 
 /// How a line is written.
@@ -112,6 +113,7 @@ pub struct Record {
     cgroup: Option<String>,
     program: Option<u32>,
     insns: Option<usize>,
+    pin: Option<String>,
     detached: Vec<u32>,
     left: Vec<Left>,
     warnings: Vec<String>,
@@ -140,6 +142,7 @@ impl Record {
             cgroup: None,
             program: None,
             insns: None,
+            pin: None,
             detached: Vec::new(),
             left: Vec::new(),
             warnings: warnings.to_vec(),
@@ -147,8 +150,10 @@ impl Record {
             microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         };
         match outcome {
-            Ok(Enforced::Attached { cgroup, outcome, insns }) => {
+            Ok(enforced @ Enforced::Attached { cgroup, in_force, insns, .. }) => {
+                let outcome = &in_force.outcome;
                 record.result = "attached";
+                record.pin = in_force.holding.pin().map(|pin| pin.display().to_string());
                 record.cgroup = Some(cgroup.display().to_string());
                 record.program = Some(outcome.id.number());
                 record.insns = Some(*insns);
@@ -158,7 +163,7 @@ impl Record {
                     reason: format!("{reason}"),
                 };
                 record.left = outcome.left.iter().map(left).collect();
-                record.warnings.extend(outcome.warnings());
+                record.warnings.extend(enforced.warnings());
             }
             Ok(Enforced::Skipped { cause }) => {
                 record.result = "skipped";
@@ -186,6 +191,7 @@ impl Record {
         field("cgroup", self.cgroup.clone());
         field("program", self.program.map(|id| id.to_string()));
         field("insns", self.insns.map(|count| count.to_string()));
+        field("pin", self.pin.clone());
         field("detached", self.program.map(|_| ids(&self.detached)));
         for Left { program, reason } in &self.left {
             field("left", Some(format!("{program} {reason}")));
@@ -216,20 +222,11 @@ fn quoted(value: &str) -> String {
     }
 }
 
-/// An error and its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let _ = write!(text, ": {cause}");
-        next = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enforce::InForce;
+    use crate::hold::{Hold, Holding};
     use crate::kernel::{LeftReason, Outcome, ProgId};
 
     fn attached() -> Record {
@@ -241,7 +238,10 @@ mod tests {
             unlocked: None,
         };
         let cgroup = PathBuf::from("/sys/fs/cgroup/a b");
-        let enforced = Ok(Enforced::Attached { cgroup, outcome, insns: 22 });
+        let pin = PathBuf::from("/sys/fs/bpf/devgate/4711");
+        let holding = Holding::Link(Hold { pin, before: None });
+        let in_force = InForce { outcome, holding };
+        let enforced = Ok(Enforced::Attached { cgroup, in_force, insns: 22, unrecorded: None });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }
 
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(
             rest,
             "devgate attached container=\"c\\n1\" cgroup=\"/sys/fs/cgroup/a b\" program=61 \
-             insns=22 detached=41,53 left=\"7 is held by a bpf_link\" took=1234us\n"
+             insns=22 pin=/sys/fs/bpf/devgate/4711 detached=41,53 left=\"7 is held by a bpf_link\" took=1234us\n"
         );
     }
 

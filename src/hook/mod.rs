@@ -2,11 +2,12 @@
 
 mod annotations;
 mod log;
+mod recorded;
 mod rootless;
 
 pub use annotations::{Annotated, AnnotationError};
-pub(crate) use log::chain;
 pub use log::{Log, LogError, LogFormat, Record};
+pub use recorded::RecordError;
 pub use rootless::in_user_namespace;
 
 use std::path::PathBuf;
@@ -14,10 +15,10 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::cgroup::{Cgroup, CgroupError, Process};
-use crate::enforce::{EnforceError, PrepareError, enforce_if, prepare};
-use crate::kernel::{DirectAttach, Outcome};
+use crate::enforce::{EnforceError, EnforceOptions, InForce, PrepareError, enforce_if, prepare};
+use crate::errors::chain;
 use crate::oci::{OciError, State};
-use crate::policy::Policy;
+use crate::policy::{DefaultDevices, Policy, Rule};
 
 /// What to do in a user namespace, where the kernel loads no device programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,10 +33,26 @@ pub enum Rootless {
 /// A hook's options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// How the program is attached.
-    pub attach: DirectAttach,
+    /// How the program is attached and held.
+    pub enforce: EnforceOptions,
     /// What to do in a user namespace.
     pub rootless: Rootless,
+}
+
+/// What a container's policy is made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContainerRules {
+    /// The config's.
+    pub config: Vec<Rule>,
+    /// Where the base rules go.
+    pub default_devices: DefaultDevices,
+}
+
+impl ContainerRules {
+    /// The policy.
+    pub fn policy(&self) -> Policy {
+        Policy::new(self.config.clone(), self.default_devices)
+    }
 }
 
 /// Why a container is not to start.
@@ -68,10 +85,12 @@ pub enum Enforced {
     Attached {
         /// The container's cgroup.
         cgroup: PathBuf,
-        /// The program, and what gave way to it.
-        outcome: Outcome,
+        /// The program, what gave way to it, and what holds it.
+        in_force: InForce,
         /// Its instructions.
         insns: usize,
+        /// Why the container has no record, if it has none: then it can't be changed.
+        unrecorded: Option<RecordError>,
     },
     /// In a user namespace: the container starts without a program of ours.
     Skipped {
@@ -80,21 +99,38 @@ pub enum Enforced {
     },
 }
 
-/// The hook: enforces the policy on the cgroup of the container's process.
+impl Enforced {
+    /// What the operator should know, besides the programs that are left.
+    pub fn warnings(&self) -> Vec<String> {
+        let Enforced::Attached { in_force, unrecorded, .. } = self else { return Vec::new() };
+        let mut warnings = in_force.warnings();
+        warnings.extend(unrecorded.iter().map(|error| {
+            let why = chain(error);
+            format!("the container has no record, so it can't be changed while it runs: {why}")
+        }));
+        warnings
+    }
+}
+
+/// The hook: enforces the policy on the cgroup of the container's process, and records it.
 ///
 /// # Errors
 /// The container must not start; what was attached before is attached still, or the error tells
 /// what differs.
-pub fn run(state: &State, policy: Policy, options: Options) -> Result<Enforced, HookError> {
+pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enforced, HookError> {
     let pid = state.pid()?;
-    let prepared = prepare(policy)?;
+    let prepared = prepare(rules.policy())?;
     let process = Process::pin(pid).map_err(CgroupError::from)?;
     let cgroup = Cgroup::of(&process)?;
     let insns = prepared.verified.program().insns().len();
     // It can be moved while the program is attached.
     let stays = || Ok(cgroup.has(&process)?);
-    match enforce_if(&cgroup, &prepared.verified, options.attach, stays) {
-        Ok(outcome) => Ok(Enforced::Attached { cgroup: cgroup.path().to_owned(), outcome, insns }),
+    match enforce_if(&cgroup, &prepared.verified, options.enforce, stays) {
+        Ok(in_force) => {
+            let recorded = recorded::record(state, pid, rules, options.enforce, &cgroup, &in_force);
+            let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
+            Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded })
+        }
         Err(cause)
             if options.rootless == Rootless::Warn
                 && rootless::explains(&cause)

@@ -15,11 +15,12 @@ const COMMAND: &str = "hook";
 pub const TIMEOUT: u32 = 60;
 
 /// The hook's options, which all have a value.
-pub const OPTIONS: [&str; 8] = [
+pub const OPTIONS: [&str; 9] = [
     "--default-devices",
     "--stale",
     "--override-ancestor",
     "--retval-programs",
+    "--hold",
     "--rootless",
     "--log",
     "--log-dir",

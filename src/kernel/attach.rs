@@ -20,6 +20,7 @@ use super::program::ProgId;
 use super::replace::{Progress, Replacement};
 use super::retval::{self, RetvalPrograms};
 use super::undo::Ids;
+use crate::errors::chain;
 
 /// Rounds on top of two for each program that is there at first.
 const SPARE_ROUNDS: usize = 32;
@@ -120,6 +121,7 @@ impl Outcome {
     pub fn warnings(&self) -> Vec<String> {
         let overridden = self.overridden.iter().map(ToString::to_string);
         let unlocked = self.unlocked.iter().map(|why| {
+            let why = chain(why);
             format!("the cgroup was not locked, so another devgate may be at work on it: {why}")
         });
         overridden.chain(unlocked).collect()

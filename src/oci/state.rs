@@ -20,7 +20,8 @@ pub struct State {
     pub id: String,
     /// The container's process on the host; absent where there is none.
     pid: Option<i64>,
-    bundle: Option<PathBuf>,
+    /// Its bundle; absent where the config was given on standard input.
+    pub bundle: Option<PathBuf>,
     /// The annotations that begin with [`ANNOTATION_PREFIX`]: there may be a million others.
     pub annotations: BTreeMap<String, String>,
 }

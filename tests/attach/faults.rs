@@ -18,7 +18,7 @@ fn apply(cgroup: &TestCgroup, inject: &str) -> Run {
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-f", "-o", "/dev/null", "-e", &format!("inject={inject}")]);
     strace.arg(env!("CARGO_BIN_EXE_devgate"));
-    run(strace.args(["apply", "--cgroup", cgroup.text(), "--config", "-"]), NOTHING)
+    run(strace.args(["apply", "--hold", "no", "--cgroup", cgroup.text(), "--config", "-"]), NOTHING)
 }
 
 fn can_run() -> bool {

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use devgate::enforce::enforce;
+use devgate::enforce::{EnforceOptions, enforce};
 use devgate::kernel::{DirectAttach, Program, detach, load};
 
 use super::common::bpf::{Foreign, any_with_tag};
@@ -21,7 +21,8 @@ fn a_cgroup_removed_after_it_was_opened_is_an_error() {
     let open = cgroup.open();
     cgroup.remove().expect("it is empty");
     let error =
-        enforce(&open, &prepared.verified, DirectAttach::default()).expect_err("it is gone");
+        enforce(&open, &prepared.verified, EnforceOptions::directly(DirectAttach::default()))
+            .expect_err("it is gone");
     let text = chain(&error);
     let expected = format!("cgroup {} does not exist (any more)", cgroup.text());
     assert_eq!(text, expected);
@@ -41,7 +42,7 @@ fn nothing_is_left_in_the_kernel_when_attaching_fails() {
     let top = TestCgroup::new();
     let leaf = top.child();
     let _exclusive = foreign(&top, 1, 0);
-    enforce(&leaf.open(), &prepared.verified, DirectAttach::default())
+    enforce(&leaf.open(), &prepared.verified, EnforceOptions::directly(DirectAttach::default()))
         .expect_err("the kernel says EPERM");
     // The kernel frees programs a little later.
     for _ in 0..200 {

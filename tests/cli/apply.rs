@@ -9,7 +9,11 @@ use super::common::command::{Run, command, devgate};
 use super::common::require;
 
 fn apply(cgroup: &TestCgroup, args: &[&str]) -> Run {
-    devgate(&[&["apply", "--cgroup", cgroup.text(), "--config", "-"][..], args].concat(), CONFIG)
+    devgate(
+        &[&["apply", "--hold", "no", "--cgroup", cgroup.text(), "--config", "-"][..], args]
+            .concat(),
+        CONFIG,
+    )
 }
 
 fn detach(cgroup: &TestCgroup, id: &str) -> Run {
@@ -58,7 +62,8 @@ fn what_it_did_is_told_although_standard_output_is_full() {
     };
     let config = super::common::files::sample("podman4-plain", "config.json");
     let config = config.to_str().expect("a path of text");
-    let applied = complaint(&["apply", "--cgroup", cgroup.text(), "--config", config]);
+    let applied =
+        complaint(&["apply", "--hold", "no", "--cgroup", cgroup.text(), "--config", config]);
     let second = the_only(&cgroup);
     let full = "devgate: standard output: No space left on device (os error 28); this was done";
     let expected = format!("{full}: attached program {second} (");

@@ -41,7 +41,7 @@ impl Stage {
 
     fn hook(&self, id: &str, format: &str, log: &Path) -> Run {
         let log = log.to_str().expect("a path of text");
-        devgate(&["hook", "--log-format", format, "--log", log], self.input(id))
+        devgate(&["hook", "--hold", "no", "--log-format", format, "--log", log], self.input(id))
     }
 
     fn lines(&self) -> Vec<String> {
@@ -79,7 +79,8 @@ fn a_line_of_text_for_each_run() {
     let (log, cgroup, insns) = (stage.log(), stage.cgroup.text(), instructions());
     stage.hook("c1", "text", &log).success();
     let first = stage.id();
-    stage.hook(r"c 2\n", "text", &log).success();
+    let run = stage.hook(r"c 2\n", "text", &log);
+    let unrecorded = run.complaint().strip_prefix("warning: ").expect("a warning").to_owned();
     let second = stage.id();
     let lines = stage.lines();
     let lines: Vec<&str> = lines.iter().map(|line| middle(line)).collect();
@@ -89,7 +90,8 @@ fn a_line_of_text_for_each_run() {
         [
             format!("{head}=c1 cgroup={cgroup} program={first} insns={insns} detached=-"),
             format!(
-                r#"{head}="c 2\n" cgroup={cgroup} program={second} insns={insns} detached={first}"#
+                "{head}=\"c 2\\n\" cgroup={cgroup} program={second} insns={insns} detached={first} \
+                 warning={unrecorded:?}"
             ),
         ]
     );
@@ -108,7 +110,8 @@ fn an_object_for_each_run() {
     let _link = held.link(std::os::fd::AsFd::as_fd(&stage.cgroup.open()));
     let run = stage.hook(r"c\u001b\n2", "json", &log);
     let warning = format!("warning: program {} stays attached: it is held by a bpf_link", held.id);
-    assert_eq!((run.code, run.complaint()), (Some(0), warning.as_str()));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stderr.starts_with(&format!("devgate: {warning}\n")), "{run:?}");
     let lines = stage.lines();
     assert_eq!(lines.len(), 2);
     let mut lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
@@ -127,6 +130,8 @@ fn an_object_for_each_run() {
     assert_eq!(line["detached"], json!([first]));
     let left = json!([{"program": held.id.number(), "reason": "is held by a bpf_link"}]);
     assert_eq!(line["left"], left);
+    let unrecorded = line["warnings"][0].as_str().expect("a warning");
+    assert!(unrecorded.contains("has no record"), "{line}");
 }
 
 #[test]
@@ -181,7 +186,8 @@ fn a_full_disk_is_no_reason_to_go_back() {
     let run = run(&mut command, stage.input("c1"));
     assert_eq!(run.code, Some(0), "{run:?}");
     let why = "can't be written: File too large (os error 27)";
-    assert_eq!(run.complaint(), format!("warning: log {} {why}", log.display()));
+    let complaint = format!("devgate: warning: log {} {why}\n", log.display());
+    assert!(run.stderr.starts_with(&complaint), "{run:?}");
     stage.id();
 }
 
@@ -307,7 +313,7 @@ fn runs_at_the_same_time_do_not_mix_their_lines() {
     let long = "c".repeat(2000);
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| stage.hook(&long, "json", &log).success().to_owned());
+            scope.spawn(|| assert_eq!(stage.hook(&long, "json", &log).code, Some(0)));
         }
     });
     let lines = stage.lines();

@@ -64,9 +64,15 @@ impl TestCgroup {
         query(self.open().as_fd()).expect("what is attached can be listed")
     }
 
-    /// The ids of the programs attached to it.
+    /// The ids of the programs attached to it: one that a link holds too is there once.
     pub fn ids(&self) -> Vec<ProgId> {
-        self.attached().ids
+        let mut ids = Vec::new();
+        self.attached().ids.into_iter().for_each(|id| {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        });
+        ids
     }
 
     pub fn flags(&self) -> AttachFlags {

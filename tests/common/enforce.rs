@@ -1,6 +1,6 @@
 //! Policies put on cgroups through the library.
 
-use devgate::enforce::{EnforceError, Prepared, enforce, prepare};
+use devgate::enforce::{EnforceError, EnforceOptions, Prepared, enforce, prepare};
 use devgate::kernel::{DirectAttach, Outcome, ProgId, Stale};
 use devgate::policy::{DefaultDevices, Policy};
 
@@ -14,7 +14,8 @@ pub fn prepared(rules: &[&str]) -> Prepared {
 
 pub fn try_put(cgroup: &TestCgroup, rules: &[&str], stale: Stale) -> Result<Outcome, EnforceError> {
     let how = DirectAttach { stale, ..DirectAttach::default() };
-    enforce(&cgroup.open(), &prepared(rules).verified, how)
+    let how = EnforceOptions::directly(how);
+    enforce(&cgroup.open(), &prepared(rules).verified, how).map(|in_force| in_force.outcome)
 }
 
 /// The outcome, as plain numbers, of what has to work.

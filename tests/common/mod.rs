@@ -13,6 +13,7 @@ pub mod engine;
 pub mod files;
 pub mod opener;
 pub mod opener_child;
+pub mod own;
 pub mod public;
 pub mod random;
 pub mod require;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use nix::unistd::geteuid;
 
-use super::cgroup;
+use super::{cgroup, own};
 
 /// `met`; if it is not, says that the test is skipped and why, or fails.
 pub fn require(met: bool, why: &str) -> bool {
@@ -19,8 +19,13 @@ pub fn require(met: bool, why: &str) -> bool {
     met
 }
 
-/// Whether programs can be attached to cgroups that the test makes.
+/// Whether programs can be attached to cgroups that the test makes. If so, the test's pins and
+/// records are its own from here on.
 pub fn bpf() -> bool {
-    require(geteuid().is_root(), "it needs root")
-        && require(cgroup::own().is_some(), "it needs cgroup2")
+    let met = require(geteuid().is_root(), "it needs root")
+        && require(cgroup::own().is_some(), "it needs cgroup2");
+    if met {
+        own::isolate();
+    }
+    met
 }

@@ -8,7 +8,7 @@ use devgate::container::{
     cgroup_exists,
 };
 use devgate::hold::HoldMode;
-use devgate::kernel::Stale;
+use devgate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
 use devgate::policy::DefaultDevices;
 use devgate::run_dir::RunDir;
 
@@ -21,11 +21,13 @@ fn record(cgroup: &Path, pid: i32) -> Record {
         version: Version,
         id: "container".parse().expect("an id"),
         cgroup: CgroupRef { path: "/where/the/hook/saw/it".into(), id },
-        bundle: "/bundle".into(),
+        bundle: Some("/bundle".into()),
         pid,
         rules: Vec::new(),
         default_devices: DefaultDevices::Base,
         stale: Stale::All,
+        override_ancestor: OverrideAncestor::Refuse,
+        retval_programs: RetvalPrograms::Refuse,
         hold: HoldMode::Try,
         pin: None,
         grants: Vec::new(),

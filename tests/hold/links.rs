@@ -27,11 +27,11 @@ fn the_program_stays_when_its_copy_is_taken_off() {
     attach(&cgroup, &program);
     let held = pins.hold(&cgroup.open(), &program).expect("the policy can be held");
     assert_eq!(held, Hold { pin: pins.path(id(&cgroup)), before: None });
-    assert_eq!(cgroup.ids(), [program.id(), program.id()]);
+    assert_eq!(cgroup.attached().ids, [program.id(), program.id()]);
     let id = program.id();
     drop(program);
     devgate::kernel::detach(cgroup.open().as_fd(), id).expect("the copy can be detached");
-    assert_eq!(cgroup.ids(), [id]);
+    assert_eq!(cgroup.attached().ids, [id]);
 }
 
 #[test]
@@ -45,10 +45,10 @@ fn a_link_takes_the_next_program() {
     pins.hold(&cgroup.open(), &old).expect("the policy can be held");
     attach(&cgroup, &new);
     // The old link and the new copy: both policies have to allow a request.
-    assert_eq!(sorted(cgroup.ids()), sorted(vec![old.id(), new.id()]));
+    assert_eq!(sorted(cgroup.attached().ids), sorted(vec![old.id(), new.id()]));
     let held = pins.hold(&cgroup.open(), &new).expect("the link can be changed");
     assert_eq!(held.before, Some(old.id()));
-    assert_eq!(cgroup.ids(), [new.id(), new.id()]);
+    assert_eq!(cgroup.attached().ids, [new.id(), new.id()]);
     let again = pins.hold(&cgroup.open(), &new).expect("nothing has to change");
     assert_eq!(again.before, Some(new.id()));
     let link = pins.get(id(&cgroup)).expect("the pin can be read").expect("there is one");
@@ -65,7 +65,7 @@ fn releasing_leaves_the_copy() {
     attach(&cgroup, &program);
     pins.hold(&cgroup.open(), &program).expect("the policy can be held");
     assert!(pins.release(id(&cgroup)).expect("the pin can be removed"));
-    assert_eq!(cgroup.ids(), [program.id()]);
+    assert_eq!(cgroup.attached().ids, [program.id()]);
     assert!(!pins.release(id(&cgroup)).expect("there is no pin"));
     assert!(pins.get(id(&cgroup)).expect("there is no pin").is_none());
 }
@@ -85,7 +85,7 @@ fn an_exclusive_program_leaves_no_room_for_a_link() {
         program.id()
     );
     assert_eq!(chain(&error), expected);
-    assert_eq!(cgroup.ids(), [exclusive.id]);
+    assert_eq!(cgroup.attached().ids, [exclusive.id]);
     assert!(pins.ids().expect("the directory can be listed").is_empty());
 }
 
@@ -109,6 +109,6 @@ fn what_else_is_pinned_by_that_name_is_left_alone() {
     bpffs.pin(&name, foreign.link(other.open().as_fd()));
     let error = pins.hold(&cgroup.open(), &program).expect_err("it is of another cgroup");
     assert!(matches!(error, HoldError::OtherCgroup { found, .. } if found == id(&other)));
-    assert_eq!(cgroup.ids(), []);
+    assert_eq!(cgroup.attached().ids, []);
     fs::remove_file(&path).expect("the link can be unpinned");
 }

@@ -41,7 +41,7 @@ fn dead_pins_are_removed_and_live_ones_stay() {
     let swept = pins.sweep(None, 0).expect("the pins can be swept");
     assert_eq!((swept.seen, swept.removed), (2, 1));
     assert_eq!(pins.ids().expect("the directory can be listed"), [id(&live)]);
-    assert_eq!(live.ids().len(), 2);
+    assert_eq!(live.attached().ids.len(), 2);
 }
 
 #[test]

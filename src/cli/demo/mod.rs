@@ -8,12 +8,14 @@ use std::os::fd::AsFd;
 
 use anyhow::{Context, bail};
 use devgate::cgroup::Cgroup;
+use devgate::container::RecordStore;
 use devgate::device::{Access, DeviceType, Request};
-use devgate::enforce::{enforce, prepare};
-use devgate::hook::{self, Enforced, Options};
+use devgate::enforce::{EnforceOptions, InForce, enforce, prepare};
+use devgate::hook::{self, ContainerRules, Enforced, Options};
 use devgate::kernel::{DirectAttach, ProgId, query};
 use devgate::oci::{HookInput, State, read_hook_input};
 use devgate::policy::{DefaultDevices, Policy, Verdict};
+use devgate::run_dir::RunDir;
 
 use super::args::Demo;
 use super::{Exit, describe, table};
@@ -61,13 +63,14 @@ pub fn run(demo: &Demo, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let mut stage = Stage::set_up().context("setting up the demo")?;
     let matched = play(&mut stage, out);
     stage.clear_up().context("cleaning up after the demo")?;
+    RecordStore::records(&RunDir::open()?)?.remove(&id().parse()?)?;
     writeln!(out, "The cgroup, its program and the child are gone again.")?;
     Ok(if matched? { Exit::Success } else { Exit::Failure })
 }
 
 fn dry_run(out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    let (_, policy) = input(1)?;
-    let prepared = prepare(policy)?;
+    let (_, rules) = input(1)?;
+    let prepared = prepare(rules.policy())?;
     writeln!(out, "Not root, so this is a dry run: nothing is loaded, attached or opened.\n")?;
     describe::policy(out, &prepared.policy)?;
     writeln!(out)?;
@@ -76,22 +79,35 @@ fn dry_run(out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// The container's id: two demos may run at once.
+fn id() -> String {
+    format!("devgate-demo-{}", std::process::id())
+}
+
+/// Without a link: the demo is about what one program does to another.
+fn options() -> EnforceOptions {
+    EnforceOptions::directly(DirectAttach::default())
+}
+
 /// What the hook makes of its standard input: state and config.json.
-fn input(pid: i32) -> anyhow::Result<(State, Policy)> {
+fn input(pid: i32) -> anyhow::Result<(State, ContainerRules)> {
     let state = serde_json::json!({
-        "ociVersion": "1.2.0", "id": "devgate-demo", "status": "creating", "pid": pid,
+        "ociVersion": "1.2.0", "id": id(), "status": "creating", "pid": pid,
         "bundle": "/nowhere",
     });
     let HookInput { state, config } = read_hook_input(Cursor::new(format!("{state}\n{CONFIG}")))?;
-    Ok((state, Policy::new(config.rules, DefaultDevices::Base)))
+    Ok((state, ContainerRules { config: config.rules, default_devices: DefaultDevices::Base }))
 }
 
 /// Whether the kernel decided every request as the policy does.
 fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
     let stale = attach_stale(stage.cgroup())?;
-    let (state, policy) = input(stage.child_pid()?)?;
-    let enforced = hook::run(&state, policy.clone(), Options::default())?;
-    let Enforced::Attached { cgroup, outcome, insns } = enforced else {
+    let (state, rules) = input(stage.child_pid()?)?;
+    let policy = rules.policy();
+    let options = Options { enforce: options(), ..Options::default() };
+    let enforced = hook::run(&state, rules, options)?;
+    let Enforced::Attached { cgroup, in_force: InForce { outcome, .. }, insns, .. } = enforced
+    else {
         bail!("the hook takes root for rootless");
     };
     let attached = query(stage.cgroup().as_fd())?.ids;
@@ -113,7 +129,7 @@ fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
 fn attach_stale(cgroup: &Cgroup) -> anyhow::Result<ProgId> {
     let all = vec!["allow a *:* rwm".parse()?];
     let prepared = prepare(Policy::new(all, DefaultDevices::None))?;
-    Ok(enforce(cgroup, &prepared.verified, DirectAttach::default())?.id)
+    Ok(enforce(cgroup, &prepared.verified, options())?.outcome.id)
 }
 
 /// Lets the child try each step, and sets the outcome beside what the policy says.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cgroup::Cgroup;
 use crate::container::find_container;
-use crate::hook::chain;
+use crate::errors::chain;
 use crate::kernel::{NAME_PREFIX, ProgId, Program, query};
 
 /// As much of a log as is read: a line of each of many containers.

@@ -97,7 +97,7 @@ cd root
 mount -t proc proc proc
 mount --bind /sys sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
-mount -t bpf bpf sys/fs/bpf
+mount --bind /sys/fs/bpf sys/fs/bpf
 mount --rbind /dev dev
 mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp

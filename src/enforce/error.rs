@@ -1,0 +1,109 @@
+//! Why a policy is not in force.
+
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use thiserror::Error;
+
+use crate::cgroup::{CgroupError, Refusal};
+use crate::compile::CompileError;
+use crate::hold::HoldError;
+use crate::kernel::{AttachError, LoadError, NotRestored, ProgId, QueryError, RetvalReason};
+use crate::verify::VerifyError;
+
+/// Why a policy has no proven program.
+#[derive(Debug, Error)]
+pub enum PrepareError {
+    /// It has no program.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// Its program is not proven: a mistake in devgate.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+}
+
+/// Why a cgroup's devices are not as the policy says.
+#[derive(Debug, Error)]
+pub enum EnforceError {
+    /// The cgroup is none to touch.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The program can't be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The program can't be attached.
+    #[error("cgroup {}", cgroup.display())]
+    Attach {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// Why.
+        source: AttachError,
+    },
+    /// A program above the cgroup lets none below it be.
+    #[error(
+        "cgroup {}: program {id} on {} is exclusive and lets no cgroup below it have one",
+        cgroup.display(), ancestor.display()
+    )]
+    ExclusiveAncestor {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// The cgroup above it.
+        ancestor: PathBuf,
+        /// The program there.
+        id: ProgId,
+    },
+    /// The container's process died or was moved while the program was attached. What was
+    /// attached before is attached again.
+    #[error(transparent)]
+    Process(#[from] CgroupError),
+    /// It failed once the program was attached, and not all of it was undone.
+    #[error("cgroup {}: {state}; this is what failed", cgroup.display())]
+    NotUndone {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// How it differs from what it was.
+        state: NotRestored,
+        /// Why it failed.
+        #[source]
+        cause: Box<EnforceError>,
+    },
+    /// A program that runs after ours could allow what ours denies.
+    #[error(
+        "cgroup {}: program {id} on {} runs after devgate's and may set the return value, so it \
+         could allow what is denied ({reason}); detach it, or accept it with --retval-programs allow",
+        cgroup.display(),
+        holder.as_ref().map_or("a cgroup that can't be seen".into(), |dir| dir.to_string_lossy())
+    )]
+    Retval {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// The cgroup that the program is attached to, if it is seen.
+        holder: Option<PathBuf>,
+        /// The program.
+        id: ProgId,
+        /// Why it may set the return value.
+        reason: RetvalReason,
+    },
+    /// The link that holds the cgroup's policy does not hold the new one, or could not be removed.
+    #[error("cgroup {}", cgroup.display())]
+    Hold {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// Why.
+        source: HoldError,
+    },
+}
+
+impl EnforceError {
+    /// Whether the kernel said that there is no right to.
+    pub(crate) fn is_permission(&self) -> bool {
+        match self {
+            EnforceError::Load(LoadError::Permission(_)) => true,
+            EnforceError::Attach { source, .. } => matches!(
+                source,
+                AttachError::Permission(_) | AttachError::Query(QueryError::Query(Errno::EPERM))
+            ),
+            _ => false,
+        }
+    }
+}
