@@ -29,7 +29,11 @@ const SET_UP: &str = r#"
 mkdir -p ".@DIR@"
 mount --bind "@DIR@" ".@DIR@"
 install -m 0755 "@DEVGATE@" usr/local/bin/devgate
-rm -f etc/systemd/system/multi-user.target.wants/* usr/sbin/policy-rc.d
+# CRIU restores the host name, which is a namespace's own.
+for name in hostname domainname; do
+  mount --bind "proc/sys/kernel/$name" "proc/sys/kernel/$name"
+  mount -o remount,bind,rw "proc/sys/kernel/$name"
+done
 "#;
 
 /// Its folder is at the same path for the engine and for the test.

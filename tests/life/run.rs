@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::thread;
 
+use crate::common::own;
 use crate::engine::{Container, Running};
 use crate::engines::{ENGINES, Engine};
 use crate::event::happen;
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Column> {
     let columns = Mutex::new(Vec::new());
     let chosen = std::env::var("DEVGATE_LIFE_ENGINE").unwrap_or_default();
     let work = || {
+        own::isolate();
         while let Some(engine) = ENGINES.get(next.fetch_add(1, Ordering::Relaxed)) {
             if !engine.text.contains(&chosen) {
                 continue;

@@ -26,6 +26,7 @@ edit() {
   fi
 }
 if test "$1" = as-hook; then
+  cp config.json config.json.before
   edit config.json
   exit
 fi
@@ -56,6 +57,7 @@ create|run|restore)
   if ! test -e "@DIR@/late"; then
     edit "$bundle/config.json"
   elif test $command = restore; then
+    cp "$bundle/config.json.before" "$bundle/config.json"
     "$@"
     code=$?
     edit "$bundle/config.json"
