@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 25] = [
     ("device", &[]),
     ("errors", &[]),
     ("files", &[]),
     ("mounts", &[]),
     ("run_dir", &[]),
+    ("guard_lock", &["run_dir"]),
     ("policy", &["device"]),
     ("oci", &["device", "files", "policy"]),
     ("bpf", &["device"]),
@@ -71,6 +72,26 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "device",
             "kernel",
             "policy",
+        ],
+    ),
+    (
+        "guard",
+        &[
+            "bpf",
+            "cgroup",
+            "container",
+            "enforce",
+            "errors",
+            "files",
+            "hold",
+            "hook",
+            "inspect",
+            "install",
+            "kernel",
+            "oci",
+            "policy",
+            "run_dir",
+            "verify",
         ],
     ),
     // The binary: it takes from the library what it likes, by the crate's name.

@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use super::asked::Asked;
 use super::attach_options::AttachOptions;
 use super::doctor::Doctor;
+use super::guard::{self, Guard};
 use super::hook_options::HookOptions;
 use super::install::args as install;
 pub use super::modes::{CompileFormat, DefaultDevicesMode};
@@ -78,6 +79,9 @@ pub enum Command {
     /// Take the hook out of a container engine again
     #[command(after_help = install::UNINSTALL_EXAMPLES)]
     Uninstall(install::Uninstall),
+    /// Keep the policies of running containers in force: a daemon
+    #[command(after_help = guard::EXAMPLES)]
+    Guard(Guard),
     /// Examine this machine: one line a finding, with its remedy
     #[command(after_help = "Exit codes: 0 healthy; 4 degraded; 1 broken.\n\n\
 Examples:\n\

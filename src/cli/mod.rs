@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod describe;
 mod doctor;
+mod guard;
 mod hook;
 mod hook_options;
 mod inspect;
@@ -123,6 +124,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Compile(compile) => compile::run(&compile, out),
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
+        Command::Guard(guard) => guard::run(&guard),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),

@@ -1,6 +1,7 @@
 //! Options with a few values.
 
 use clap::ValueEnum;
+use devgate::guard::Found;
 use devgate::hold::HoldMode;
 use devgate::hook::{LogFormat, Rootless};
 use devgate::install::{Engine, Major};
@@ -139,6 +140,28 @@ impl From<LogFormatMode> for LogFormat {
         match mode {
             LogFormatMode::Text => LogFormat::Text,
             LogFormatMode::Json => LogFormat::Json,
+        }
+    }
+}
+
+/// Which containers without a record get their policy
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FoundMode {
+    /// Those whose config.json has devgate's hook, with that hook's options
+    #[default]
+    Hooked,
+    /// All; those whose config.json has not the hook, with the options given here
+    All,
+    /// None
+    None,
+}
+
+impl From<FoundMode> for Found {
+    fn from(mode: FoundMode) -> Found {
+        match mode {
+            FoundMode::Hooked => Found::Hooked,
+            FoundMode::All => Found::All,
+            FoundMode::None => Found::None,
         }
     }
 }

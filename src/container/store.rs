@@ -44,6 +44,16 @@ impl<T: Stored> Store<T> {
         Store { dir, kind: PhantomData }
     }
 
+    /// The directory that the files are in.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The container whose file has this name; `None` if it is another file.
+    pub fn id_of(name: &str) -> Option<ContainerId> {
+        name.strip_suffix(SUFFIX)?.parse().ok()
+    }
+
     /// Where the file of a container is, whether there is one or not.
     pub fn path(&self, id: &ContainerId) -> PathBuf {
         self.dir.path().join(format!("{id}{SUFFIX}"))
@@ -112,6 +122,19 @@ impl<T: Stored> Store<T> {
         let lock = self.take_lock(id, Lock::wait)?;
         let value = self.get(id)?;
         Ok(Locked { store: self, id: id.clone(), value, lock: Some(lock) })
+    }
+
+    /// The same without waiting; `None` if another process holds the lock.
+    ///
+    /// # Errors
+    /// As for [`Store::lock`].
+    pub fn try_lock(&self, id: &ContainerId) -> Result<Option<Locked<'_, T>>, StoreError> {
+        let lock = match self.take_lock(id, Lock::now) {
+            Err(StoreError::Locked { .. }) => return Ok(None),
+            lock => lock?,
+        };
+        let value = self.get(id)?;
+        Ok(Some(Locked { store: self, id: id.clone(), value, lock: Some(lock) }))
     }
 
     /// Changes what is written of a container. Nothing is written if `change` fails.

@@ -55,8 +55,13 @@ pub struct InForce {
 impl InForce {
     fn new(mut outcome: Outcome, holding: Holding) -> InForce {
         // Attaching could not know that this link is devgate's and about to change.
-        let before = holding.before();
-        outcome.left.retain(|(id, why)| !(Some(*id) == before && *why == LeftReason::Link));
+        if let Some(before) = holding.before() {
+            let link = (before, LeftReason::Link);
+            if outcome.left.contains(&link) {
+                outcome.left.retain(|left| *left != link);
+                outcome.detached.push(before);
+            }
+        }
         InForce { outcome, holding }
     }
 

@@ -1,6 +1,9 @@
 //! The hook's own log: engines drop a hook's output, or lose it.
 
+mod guarded;
 mod open;
+
+pub use guarded::Guarded;
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -94,23 +97,23 @@ impl Log {
     /// # Errors
     /// [`LogError::Write`].
     pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
-        let line = match self.format {
-            LogFormat::Text => record.text(),
-            LogFormat::Json => record.json(),
-        };
+        let line = record.line(self.format);
         self.file
             .write_all(line.as_bytes())
             .map_err(|source| LogError::Write { path: self.path.clone(), source })
     }
 }
 
-/// One run of the hook.
+/// One run of the hook, or one thing that the guard did.
 #[derive(Debug, Serialize)]
 pub struct Record {
     time: String,
     result: &'static str,
     container: Option<String>,
     cgroup: Option<String>,
+    /// What the guard found. The hook looks for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    found: Vec<String>,
     program: Option<u32>,
     insns: Option<usize>,
     pin: Option<String>,
@@ -140,6 +143,7 @@ impl Record {
             result: "failed",
             container: container.map(str::to_owned),
             cgroup: None,
+            found: Vec::new(),
             program: None,
             insns: None,
             pin: None,
@@ -151,18 +155,9 @@ impl Record {
         };
         match outcome {
             Ok(enforced @ Enforced::Attached { cgroup, in_force, insns, .. }) => {
-                let outcome = &in_force.outcome;
                 record.result = "attached";
-                record.pin = in_force.holding.pin().map(|pin| pin.display().to_string());
                 record.cgroup = Some(cgroup.display().to_string());
-                record.program = Some(outcome.id.number());
-                record.insns = Some(*insns);
-                record.detached = outcome.detached.iter().map(|id| id.number()).collect();
-                let left = |(id, reason): &(crate::kernel::ProgId, _)| Left {
-                    program: id.number(),
-                    reason: format!("{reason}"),
-                };
-                record.left = outcome.left.iter().map(left).collect();
+                record.add(in_force, *insns);
                 record.warnings.extend(enforced.warnings());
             }
             Ok(Enforced::Skipped { cause }) => {
@@ -172,6 +167,14 @@ impl Record {
             Err(error) => record.error = Some(chain(error)),
         }
         record
+    }
+
+    /// The record as one line, with the newline.
+    pub fn line(&self, format: LogFormat) -> String {
+        match format {
+            LogFormat::Text => self.text(),
+            LogFormat::Json => self.json(),
+        }
     }
 
     fn json(&self) -> String {
@@ -189,6 +192,9 @@ impl Record {
         };
         field("container", self.container.clone());
         field("cgroup", self.cgroup.clone());
+        for found in &self.found {
+            field("found", Some(found.clone()));
+        }
         field("program", self.program.map(|id| id.to_string()));
         field("insns", self.insns.map(|count| count.to_string()));
         field("pin", self.pin.clone());

@@ -6,7 +6,7 @@ mod recorded;
 mod rootless;
 
 pub use annotations::{Annotated, AnnotationError};
-pub use log::{Log, LogError, LogFormat, Record};
+pub use log::{Guarded, Log, LogError, LogFormat, Record};
 pub use recorded::RecordError;
 pub use rootless::in_user_namespace;
 

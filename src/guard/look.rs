@@ -1,0 +1,58 @@
+//! A look at a container's cgroup.
+
+use std::os::fd::AsFd;
+
+use super::decide::{Identity, Maker, Seen};
+use crate::bpf::{self, Op};
+use crate::cgroup::Cgroup;
+use crate::hold::{HoldError, Pins};
+use crate::inspect::Generator;
+use crate::kernel::{Attached, ProgId, Program, QueryError, query};
+use crate::policy::Policy;
+use crate::verify::verify;
+
+/// What programs there are, and what each is to this policy. `ours` is known to be it.
+pub(super) fn look(
+    cgroup: &Cgroup,
+    link: Option<ProgId>,
+    policy: &Policy,
+    ours: Option<ProgId>,
+) -> Result<(Attached, Seen), QueryError> {
+    let attached = query(cgroup.as_fd())?;
+    let mut entries: Vec<(ProgId, Identity)> = Vec::with_capacity(attached.ids.len());
+    for &id in &attached.ids {
+        let known = entries.iter().find(|(other, _)| *other == id);
+        let identity = match known {
+            Some((_, identity)) => identity.clone(),
+            None if Some(id) == ours => Identity::Policy,
+            None => identify(id, policy),
+        };
+        entries.push((id, identity));
+    }
+    Ok((attached, Seen { entries, link }))
+}
+
+/// The program of the cgroup's link. Without a directory of pins there is none.
+pub(super) fn linked(pins: Option<&Pins>, cgroup_id: u64) -> Result<Option<ProgId>, HoldError> {
+    let Some(pins) = pins else { return Ok(None) };
+    Ok(pins.get(cgroup_id)?.map(|link| link.program))
+}
+
+/// A program is the policy if it is proven to be, whatever its name. One that calls helpers is
+/// not: it could set the return value of others, which is no part of the proof.
+fn identify(id: ProgId, policy: &Policy) -> Identity {
+    let unknown = Maker { generator: None, name: String::new() };
+    let Ok(program) = Program::by_id(id) else { return Identity::Other(unknown) };
+    let code = program.insns().map(bpf::Program::new).ok();
+    let generator = Generator::of(&program.name, code.as_ref());
+    match code.filter(|code| !calls(code)).map(|code| verify(code, policy)) {
+        Some(Ok(_)) => Identity::Policy,
+        Some(Err(_)) | None => Identity::Other(Maker { generator, name: program.name }),
+    }
+}
+
+fn calls(code: &bpf::Program) -> bool {
+    let insns = code.insns();
+    let op = |index| bpf::decode(insns, index).map(|decoded| decoded.op);
+    (0..insns.len()).any(|index| matches!(op(index), Ok(Op::Call { .. })))
+}

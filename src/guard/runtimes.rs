@@ -1,0 +1,188 @@
+//! Where runtimes keep what they know of their containers, in a table. Whatever the engine, the
+//! state of its runtime names the container's bundle and its first process.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::trusted::{self, TrustError};
+
+/// What is right in a directory of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    /// A directory for each container, named by its id.
+    Containers,
+    /// A directory for each namespace of the engine, with those of its containers.
+    Namespaces,
+}
+
+/// Roots of runtimes (`--root`). Podman, buildah and CRI-O leave them the default, which is the
+/// first two rows; containerd and Docker name one of their own, for crun too.
+const ROOTS: [(&str, Holds); 4] = [
+    ("/run/runc", Holds::Containers),
+    ("/run/crun", Holds::Containers),
+    ("/run/containerd/runc", Holds::Namespaces),
+    ("/run/docker/runtime-runc", Holds::Namespaces),
+];
+
+/// A runtime's file about one container.
+#[derive(Clone, Copy, Debug)]
+struct StateFile {
+    name: &'static str,
+    parse: fn(&[u8]) -> serde_json::Result<State>,
+}
+
+const STATE_FILES: [StateFile; 2] = [
+    // runc
+    StateFile { name: "state.json", parse: runc },
+    // crun
+    StateFile { name: "status", parse: crun },
+];
+
+/// What a runtime knows of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    /// Its first process.
+    pub pid: i32,
+    /// The directory with its config.json.
+    pub bundle: PathBuf,
+}
+
+/// Why a state can't be used.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// Its file can't be used.
+    #[error(transparent)]
+    File(#[from] TrustError),
+    /// It is not what the runtime writes.
+    #[error("{} is not a state that devgate knows", path.display())]
+    Form {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+#[derive(Deserialize)]
+struct Runc {
+    init_process_pid: i32,
+    config: RuncConfig,
+}
+
+#[derive(Deserialize)]
+struct RuncConfig {
+    labels: Vec<String>,
+}
+
+/// runc has the bundle among the labels of its own form of config.json.
+fn runc(bytes: &[u8]) -> serde_json::Result<State> {
+    let Runc { init_process_pid: pid, config } = serde_json::from_slice(bytes)?;
+    let bundle = config.labels.iter().find_map(|label| label.strip_prefix("bundle="));
+    let missing = || serde::de::Error::custom("config.labels has no bundle");
+    Ok(State { pid, bundle: bundle.ok_or_else(missing)?.into() })
+}
+
+#[derive(Deserialize)]
+struct Crun {
+    pid: i32,
+    bundle: PathBuf,
+}
+
+fn crun(bytes: &[u8]) -> serde_json::Result<State> {
+    let Crun { pid, bundle } = serde_json::from_slice(bytes)?;
+    Ok(State { pid, bundle })
+}
+
+/// The state in a container's directory; `None` while there is none.
+pub(super) fn state(dir: &Path) -> Result<Option<State>, StateError> {
+    for StateFile { name, parse } in STATE_FILES {
+        let path = dir.join(name);
+        match trusted::read(&path) {
+            Ok(bytes) => {
+                return parse(&bytes).map(Some).map_err(|source| StateError::Form { path, source });
+            }
+            Err(error) if error.is_missing() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// The directories that hold containers now, those of the table and `more`.
+pub(super) fn directories(more: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found = more.to_vec();
+    for (root, holds) in ROOTS {
+        match holds {
+            Holds::Containers => found.push(root.into()),
+            Holds::Namespaces => found.extend(subdirectories(Path::new(root))),
+        }
+    }
+    found
+}
+
+/// Without a directory there is nothing in it.
+fn subdirectories(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let is_dir = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    entries.filter(is_dir).map(|entry| entry.path()).collect()
+}
+
+/// What stands for a container's directory: one made later at the same path has another.
+pub(super) type Inode = u64;
+
+/// The containers' directories right in this one.
+///
+/// # Errors
+/// It is there and can't be listed.
+pub(super) fn containers(dir: &Path) -> io::Result<Vec<(PathBuf, Inode)>> {
+    use std::os::unix::fs::DirEntryExt;
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.push((entry.path(), entry.ino()));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_runtimes_are_understood() {
+        let runc = br#"{"id":"a","init_process_pid":7,"config":{"labels":["x=y","bundle=/b"]}}"#;
+        let crun = br#"{"pid":7,"cgroup-path":"/a","bundle":"/b","systemd-cgroup":false}"#;
+        for (name, text) in [("state.json", &runc[..]), ("status", &crun[..])] {
+            let dir = tempfile::tempdir().unwrap();
+            assert!(state(dir.path()).unwrap().is_none());
+            fs::write(dir.path().join(name), text).unwrap();
+            let expected = State { pid: 7, bundle: "/b".into() };
+            assert_eq!(state(dir.path()).unwrap(), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_not_believed() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("status");
+        fs::write(&path, r#"{"pid":7,"bundle":"/b"}"#).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        let error = state(dir.path()).unwrap_err().to_string();
+        assert!(error.ends_with("can be changed by others (mode 0666)"), "{error}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(&path, "{}").unwrap();
+        let error = state(dir.path()).unwrap_err().to_string();
+        assert!(error.ends_with("status is not a state that devgate knows"), "{error}");
+    }
+}
