@@ -199,6 +199,16 @@ impl Running {
         errors.collect::<Vec<_>>().join("\n")
     }
 
+    /// One round of the guard, which tells what it did.
+    pub fn guard(&self) -> Result<String, Refused> {
+        let state = self.machine.dir().join("state");
+        let mut command = self.machine.command(INSTALLED);
+        command.args(["guard", "--once", "--runtime-root"]).arg(state);
+        let Output { status, stderr, .. } = command.output().expect("it can be started");
+        let text = String::from_utf8_lossy(&stderr).trim().to_owned();
+        if status.success() { Ok(text) } else { Err(Refused(text)) }
+    }
+
     pub fn remove(&self, container: &Container) {
         match &self.pod {
             Some(pod) => pod.remove_container(&container.id),

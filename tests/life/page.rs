@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::events::EVENTS;
 use crate::outcome::Outcome;
 use crate::policy::POLICIES;
-use crate::run::{Cell, Column};
+use crate::run::{Came, Cell, Column, Outcomes};
 
 pub fn page(columns: &[Column]) -> String {
     let mut page = String::new();
@@ -22,14 +22,15 @@ pub fn page(columns: &[Column]) -> String {
 fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Absent => "-".to_owned(),
-        Cell::Came { refused, without } => {
+        Cell::Came(Came { refused, without, with }) => {
             let letter = |outcome: &Outcome| match outcome {
                 Outcome::Kept => 'K',
                 Outcome::Narrower => 'N',
                 Outcome::Lost => 'L',
             };
-            let letters: String = without.iter().map(letter).collect();
-            format!("{letters}{}", if *refused { " refused" } else { "" })
+            let letters = |outcomes: &Outcomes| outcomes.iter().map(letter).collect::<String>();
+            let refused = if *refused { " refused" } else { "" };
+            format!("{}/{}{refused}", letters(without), letters(with))
         }
     }
 }

@@ -18,13 +18,20 @@ use crate::policy::POLICIES;
 pub enum Cell {
     /// There is no such thing on this engine.
     Absent,
-    Came {
-        /// The engine did not do it.
-        refused: bool,
-        /// For each policy.
-        without: [Outcome; POLICIES.len()],
-    },
+    Came(Came),
 }
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// The engine did not do it.
+    pub refused: bool,
+    /// For each policy, before the guard looked.
+    pub without: Outcomes,
+    /// The same after it.
+    pub with: Outcomes,
+}
+
+pub type Outcomes = [Outcome; POLICIES.len()];
 
 pub struct Column {
     pub engine: &'static Engine,
@@ -85,17 +92,30 @@ fn cell(event: &Event, running: &mut Running, containers: &mut [Container]) -> C
     if event.act.starts_anew() {
         containers.iter().for_each(|container| running.started(container));
     }
-    let seen = |container: &Container| look(&running.cgroup(container), &container.config);
-    let seen: Vec<Seen> = containers.iter().map(seen).collect();
-    for (container, Seen { outcome, why }) in containers.iter_mut().zip(&seen) {
-        if *outcome != Outcome::Kept {
-            let policy = POLICIES[container.policy].name;
-            eprintln!("{name}: {policy}: {outcome:?}: {why}");
+    let without = look_at_all(&name, running, containers);
+    match running.guard() {
+        Ok(told) if told.is_empty() => {}
+        Ok(told) => eprintln!("{name}: the guard: {told}"),
+        Err(told) => eprintln!("{name}: the guard failed: {}", told.0),
+    }
+    let with = look_at_all(&format!("{name}, guarded"), running, containers);
+    for (container, outcome) in containers.iter_mut().zip(with) {
+        if outcome != Outcome::Kept {
             running.remove(container);
             *container = running.start(container.policy);
         }
     }
-    let without: Vec<Outcome> = seen.iter().map(|seen| seen.outcome).collect();
-    let without = without.try_into().expect("one for each policy");
-    Cell::Came { refused: refused.is_err(), without }
+    Cell::Came(Came { refused: refused.is_err(), without, with })
+}
+
+fn look_at_all(name: &str, running: &Running, containers: &[Container]) -> Outcomes {
+    let seen = containers.iter().map(|container| {
+        let Seen { outcome, why } = look(&running.cgroup(container), &container.config);
+        if outcome != Outcome::Kept {
+            let policy = POLICIES[container.policy].name;
+            eprintln!("{name}: {policy}: {outcome:?}: {why}");
+        }
+        outcome
+    });
+    seen.collect::<Vec<_>>().try_into().expect("one for each policy")
 }
