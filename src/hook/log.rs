@@ -271,7 +271,7 @@ mod tests {
     use super::*;
     use crate::enforce::InForce;
     use crate::hold::{Hold, Holding};
-    use crate::kernel::{LeftReason, Outcome};
+    use crate::kernel::{LeftReason, Outcome, ProgId};
     use crate::unit::{Gate, Gating};
 
     fn attached() -> Record {
@@ -291,7 +291,7 @@ mod tests {
             failure: None,
             others: Vec::new(),
         };
-        let in_force = InForce { outcome, holding, gating: Gating::Unit(gate) };
+        let in_force = Box::new(InForce { outcome, holding, gating: Gating::Unit(gate) });
         let enforced = Ok(Enforced::Attached { cgroup, in_force, insns: 22, unrecorded: None });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }

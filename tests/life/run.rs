@@ -1,8 +1,8 @@
 //! Runs all events on all engines.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::common::own;
@@ -73,7 +73,11 @@ fn column(engine: &'static Engine) -> Column {
     let mut containers: Vec<Container> =
         (0..POLICIES.len()).map(|policy| running.start(policy)).collect();
     let only = std::env::var("DEVGATE_LIFE_EVENT").unwrap_or_default();
-    let cells = EVENTS.iter().filter(|event| event.name.contains(&only)).map(|event| cell(event, &mut running, &mut containers)).collect();
+    let cells = EVENTS
+        .iter()
+        .filter(|event| event.name.contains(&only))
+        .map(|event| cell(event, &mut running, &mut containers))
+        .collect();
     for container in &containers {
         running.remove(container);
     }
