@@ -33,4 +33,5 @@ pub mod mounts;
 pub mod oci;
 pub mod policy;
 pub mod run_dir;
+pub mod unit;
 pub mod verify;

@@ -46,6 +46,7 @@ impl Stage {
         let prepared = prepare(policy).expect("the policy has a proven program");
         let in_force = enforce(
             &self.cgroup,
+            None,
             &prepared.verified,
             EnforceOptions::directly(DirectAttach::default()),
         );

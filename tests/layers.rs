@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 26] = [
+const LAYERS: [(&str, &[&str]); 27] = [
     ("device", &[]),
     ("errors", &[]),
     ("files", &[]),
@@ -22,12 +22,13 @@ const LAYERS: [(&str, &[&str]); 26] = [
     ("kernel", &["bpf", "errors", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hold", &["cgroup", "errors", "kernel"]),
-    ("enforce", &["cgroup", "compile", "errors", "hold", "kernel", "policy", "verify"]),
+    ("unit", &["cgroup", "errors", "kernel"]),
+    ("enforce", &["cgroup", "compile", "errors", "hold", "kernel", "policy", "unit", "verify"]),
     (
         "container",
         &[
             "cgroup", "device", "enforce", "files", "hold", "kernel", "mounts", "oci", "policy",
-            "run_dir",
+            "run_dir", "unit",
         ],
     ),
     (
@@ -110,6 +111,7 @@ const LAYERS: [(&str, &[&str]); 26] = [
             "oci",
             "policy",
             "run_dir",
+            "unit",
             "verify",
         ],
     ),

@@ -142,6 +142,11 @@ impl Cgroup {
         &self.path
     }
 
+    /// Its path in the hierarchy, as /proc/PID/cgroup has it.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
     /// The cgroup above it, as long as a cgroup2 mount shows that.
     ///
     /// # Errors

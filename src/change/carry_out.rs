@@ -127,12 +127,12 @@ impl Work<'_, '_> {
             how.attach.stale = Stale::Own;
         }
         let abandoned = |error: ChangeError| EnforceError::Abandoned(Box::new(error));
-        let subject = self.subject;
+        let (subject, id) = (self.subject, self.old.id.to_string());
         let commit = |program, holding: &Holding| {
             self.edited.record.pin = holding.pin().map(ToOwned::to_owned);
             self.commit(program).map_err(abandoned)
         };
-        let in_force = enforce_then(&subject.cgroup, &prepared.verified, how, commit)?;
+        let in_force = enforce_then(&subject.cgroup, Some(&id), &prepared.verified, how, commit)?;
         self.report.in_force = Some(in_force);
         self.remove_nodes();
         self.look_for_holders();

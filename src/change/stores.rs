@@ -42,6 +42,17 @@ impl Stores {
         Ok(Stores { run, records, lib: lib.to_owned() })
     }
 
+    /// The containers for which something is kept.
+    ///
+    /// # Errors
+    /// They can't be listed.
+    pub fn kept_ids(&self) -> Result<Vec<ContainerId>, ChangeError> {
+        match self.lib.join("kept").exists() {
+            true => Ok(KeptStore::kept(&self.lib)?.ids()?),
+            false => Ok(Vec::new()),
+        }
+    }
+
     /// What is kept for a container; `None` if nothing is. Nothing is made to look for it.
     ///
     /// # Errors

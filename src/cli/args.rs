@@ -12,13 +12,14 @@ use super::hook_options::HookOptions;
 use super::install::args as install;
 pub use super::modes::{CompileFormat, DefaultDevicesMode};
 use super::target::Target;
+use super::{grant, granted, history, update};
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
 ///
 /// Without a command, and with standard input not a terminal, it is `devgate hook`.
 ///
 /// Exit codes: 0 done; 1 bad input, or it could not be done; 2 bad usage; 3 a request that was
-/// checked is denied; 4 `doctor` found something degraded.
+/// checked is denied, or another program denies what was to be granted; 4 `doctor` found something degraded.
 #[derive(Debug, Parser)]
 #[command(name = "devgate", version, disable_help_subcommand = true)]
 pub struct Args {
@@ -73,6 +74,24 @@ pub enum Command {
 \x20 devgate compile --config config.json\n\
 \x20 devgate compile --config config.json --format raw > program.bin")]
     Compile(Compile),
+    /// Let a running container use a device
+    #[command(after_help = grant::GRANT_HELP)]
+    Grant(grant::GrantArgs),
+    /// Take a device from a running container
+    #[command(after_help = grant::REVOKE_HELP)]
+    Revoke(grant::RevokeArgs),
+    /// List what was granted to running containers, and taken from them
+    #[command(after_help = granted::GRANTS_HELP)]
+    Grants(granted::GrantsArgs),
+    /// Give a running container a whole new policy
+    #[command(after_help = update::HELP)]
+    Update(update::UpdateArgs),
+    /// List every change of a running container's policy
+    #[command(after_help = history::HELP)]
+    History(history::HistoryArgs),
+    /// Forget what `grant --keep` keeps for a container
+    #[command(after_help = granted::FORGET_HELP)]
+    Forget(granted::ForgetArgs),
     /// Register the hook with a container engine
     #[command(after_help = install::INSTALL_EXAMPLES)]
     Install(install::Install),

@@ -4,7 +4,7 @@ use clap::Args as ClapArgs;
 use devgate::enforce::EnforceOptions;
 use devgate::kernel::DirectAttach;
 
-use super::modes::{HoldModeArg, OverrideAncestorMode, RetvalProgramsMode, StaleMode};
+use super::modes::{HoldModeArg, OverrideAncestorMode, RetvalProgramsMode, StaleMode, UnitModeArg};
 
 #[derive(Clone, Copy, Debug, Default, ClapArgs)]
 pub struct AttachOptions {
@@ -20,6 +20,9 @@ pub struct AttachOptions {
     /// Whether a bpf_link, pinned below /sys/fs/bpf/devgate, holds the program, so that no other tool can detach it
     #[arg(long, value_name = "MODE", default_value = "try")]
     pub hold: HoldModeArg,
+    /// What to do about the systemd unit that was made for the container: systemd attaches a program of its own to it, which narrows the policy
+    #[arg(long, value_name = "MODE", default_value = "try")]
+    pub unit: UnitModeArg,
 }
 
 impl From<AttachOptions> for EnforceOptions {
@@ -31,6 +34,7 @@ impl From<AttachOptions> for EnforceOptions {
                 retval: options.retval_programs.into(),
             },
             hold: options.hold.into(),
+            unit: options.unit.into(),
         }
     }
 }

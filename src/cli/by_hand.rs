@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use devgate::cgroup::Cgroup;
+use devgate::container::{RecordStore, container_id};
 use devgate::enforce::enforce;
 use devgate::hold::{PINS, Pins};
 use devgate::kernel::{self, ProgId};
+use devgate::run_dir::RunDir;
 
 use super::args::{Apply, Detach};
 use super::{Exit, config, warn};
@@ -16,7 +18,8 @@ use super::{Exit, config, warn};
 pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let prepared = config::prepared(&apply.rules)?;
     let cgroup = Cgroup::open(&apply.cgroup)?;
-    let in_force = enforce(&cgroup, &prepared.verified, apply.attach.into())?;
+    let id = id_of(&cgroup);
+    let in_force = enforce(&cgroup, id.as_deref(), &prepared.verified, apply.attach.into())?;
     let outcome = &in_force.outcome;
     let insns = prepared.verified.program().insns().len();
     writeln!(out, "attached program {} ({insns} instructions)", outcome.id)?;
@@ -25,6 +28,12 @@ pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     }
     if let Some(pin) = in_force.holding.pin() {
         writeln!(out, "held by link {}", pin.display())?;
+    }
+    for id in in_force.gating.detached() {
+        writeln!(out, "detached program {id} of the unit")?;
+    }
+    if let Some(gate) = in_force.gating.sole() {
+        writeln!(out, "the policy is the only gate of unit {}", gate.unit)?;
     }
     warn(outcome, &in_force.warnings());
     Ok(Exit::Success)
@@ -43,6 +52,18 @@ pub fn detach(detach: &Detach, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         false => writeln!(out, "program {id} is not attached (any more)")?,
     }
     Ok(Exit::Success)
+}
+
+/// The id of the container whose cgroup this is: by its record, or by the cgroup's name.
+fn id_of(cgroup: &Cgroup) -> Option<String> {
+    let number = cgroup.id().ok();
+    let records = RunDir::open().and_then(|dir| RecordStore::records(&dir)).ok();
+    let listed = records.and_then(|records| records.list().ok()).into_iter().flatten();
+    let mut recorded = listed.filter_map(|(_, record)| record.ok());
+    match recorded.find(|record| Some(record.cgroup.id) == number) {
+        Some(record) => Some(record.id.to_string()),
+        None => container_id(cgroup.name()).map(str::to_owned),
+    }
 }
 
 /// Removes devgate's link to the cgroup if it holds this program: otherwise that stays in force.

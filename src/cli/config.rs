@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use devgate::enforce::{Prepared, prepare};
-use devgate::oci::{Config, Document, read_config};
+use devgate::oci::{self, Config, Document, read_config};
 use devgate::policy::{Few, Policy, Warning};
 
 use super::args::Rules;
@@ -35,7 +35,16 @@ pub fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn read(path: &Path) -> anyhow::Result<Config> {
+/// A linux.resources.devices array on its own.
+pub fn read_rules(path: &Path) -> anyhow::Result<Config> {
+    if is_stdin(path) {
+        return Ok(oci::read_rules(io::stdin(), Document::RulesOnStdin)?);
+    }
+    let file = File::open(path).with_context(|| format!("{}: can't be read", path.display()))?;
+    Ok(oci::read_rules(file, Document::File(path.to_owned()))?)
+}
+
+pub fn read(path: &Path) -> anyhow::Result<Config> {
     if is_stdin(path) {
         return Ok(read_config(io::stdin(), Document::ConfigOnStdin)?);
     }

@@ -12,6 +12,7 @@ use devgate::hook::{Annotated, ContainerRules, Enforced, HookError, Log, Record,
 use devgate::kernel::{NAME_PREFIX, Stale};
 use devgate::oci::{Config, Document, HookInput, OciError, State, read_hook_input};
 use devgate::policy::Few;
+use devgate::unit::UnitMode;
 
 use super::args::Hook;
 use super::hook_options::HookOptions;
@@ -122,8 +123,14 @@ fn plan(out: &mut Vec<u8>, pid: Result<i32, OciError>, options: EnforceOptions) 
     writeln!(out, "  load the program, which is proven to be the policy, as {NAME_PREFIX:?}")?;
     writeln!(out, "  attach it {instead}")?;
     match options.hold {
-        HoldMode::Try => writeln!(out, "  hold it by a link, pinned below {PINS}, if possible"),
-        HoldMode::Require => writeln!(out, "  hold it by a link, pinned below {PINS}"),
-        HoldMode::No => Ok(()),
+        HoldMode::Try => writeln!(out, "  hold it by a link, pinned below {PINS}, if possible")?,
+        HoldMode::Require => writeln!(out, "  hold it by a link, pinned below {PINS}")?,
+        HoldMode::No => {}
+    }
+    let gate = "make it the only gate of the systemd unit that was made for the container";
+    match options.unit {
+        UnitMode::Try => writeln!(out, "  {gate}, if there is one and it is possible"),
+        UnitMode::Require => writeln!(out, "  {gate}, if there is one"),
+        UnitMode::No => Ok(()),
     }
 }

@@ -51,6 +51,7 @@ impl HookOptions {
             ("--override-ancestor", unusual(self.attach.override_ancestor)),
             ("--retval-programs", unusual(self.attach.retval_programs)),
             ("--hold", unusual(self.attach.hold)),
+            ("--unit", unusual(self.attach.unit)),
             ("--rootless", unusual(self.rootless)),
             ("--log", log),
             ("--log-dir", log_dir.filter(|dir| dir != LOG_DIR)),

@@ -4,6 +4,7 @@ mod args;
 mod asked;
 mod attach_options;
 mod by_hand;
+mod changed;
 mod check;
 mod colour;
 mod compile;
@@ -11,7 +12,10 @@ mod config;
 mod demo;
 mod describe;
 mod doctor;
+mod grant;
+mod granted;
 mod guard;
+mod history;
 mod hook;
 mod hook_options;
 mod inspect;
@@ -23,6 +27,7 @@ mod names;
 mod spec;
 mod table;
 mod target;
+mod update;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -42,7 +47,8 @@ pub enum Exit {
     Failure = 1,
     /// Bad usage.
     Usage = 2,
-    /// `check`: a request is denied, or can't be told; with `--diff`, they differ.
+    /// `check`: a request is denied, or can't be told; with `--diff`, they differ. `grant`: another
+    /// program denies it as well.
     Denied = 3,
     /// `doctor`: something is degraded, and nothing broken.
     Degraded = 4,
@@ -70,7 +76,15 @@ pub fn main() -> ExitCode {
         return Exit::Usage.into();
     };
     let mut out = Vec::new();
-    let changes = matches!(command, Command::Apply(_) | Command::Detach(_));
+    let changes = matches!(
+        command,
+        Command::Apply(_)
+            | Command::Detach(_)
+            | Command::Grant(_)
+            | Command::Revoke(_)
+            | Command::Update(_)
+            | Command::Forget(_)
+    );
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
     match (outcome, written) {
@@ -122,6 +136,12 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Ls(ls) => ls::run(&ls, out),
         Command::Check(check) => check::run(&check, out),
         Command::Compile(compile) => compile::run(&compile, out),
+        Command::Grant(args) => grant::grant(&args, out),
+        Command::Revoke(args) => grant::revoke(&args, out),
+        Command::Grants(args) => granted::grants(&args, out),
+        Command::Update(args) => update::run(&args, out),
+        Command::History(args) => history::run(&args, out),
+        Command::Forget(args) => granted::forget(&args, out),
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Guard(guard) => guard::run(&guard),

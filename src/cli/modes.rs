@@ -7,6 +7,7 @@ use devgate::hook::{LogFormat, Rootless};
 use devgate::install::{Engine, Major};
 use devgate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
 use devgate::policy::DefaultDevices;
+use devgate::unit::UnitMode;
 
 /// Where the base rules (/dev/null and its like) go
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -86,6 +87,27 @@ impl From<HoldModeArg> for HoldMode {
             HoldModeArg::Try => HoldMode::Try,
             HoldModeArg::Require => HoldMode::Require,
             HoldModeArg::No => HoldMode::No,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum UnitModeArg {
+    /// Make the policy its only gate where that is possible; otherwise warn
+    #[default]
+    Try,
+    /// Make the policy its only gate; otherwise fail
+    Require,
+    /// Leave it as it is
+    No,
+}
+
+impl From<UnitModeArg> for UnitMode {
+    fn from(mode: UnitModeArg) -> UnitMode {
+        match mode {
+            UnitModeArg::Try => UnitMode::Try,
+            UnitModeArg::Require => UnitMode::Require,
+            UnitModeArg::No => UnitMode::No,
         }
     }
 }

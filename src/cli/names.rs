@@ -88,6 +88,11 @@ fn node(device_type: DeviceType, major: u32, minor: u32) -> Option<String> {
     Some(format!("/dev/{}", name.escape_default()))
 }
 
+/// The node that this host has of a device, if it has that device.
+pub fn node_path(device_type: DeviceType, major: u32, minor: u32) -> Option<String> {
+    known(device_type, major, Some(minor)).or_else(|| node(device_type, major, minor))
+}
+
 /// /proc/devices: a heading for each type, then majors and drivers.
 fn read_drivers() -> BTreeMap<(DeviceType, u32), String> {
     let text = fs::read_to_string("/proc/devices").unwrap_or_default();

@@ -5,11 +5,21 @@ use serde::{Deserialize, Serialize};
 use crate::hold::HoldMode;
 use crate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
 use crate::policy::DefaultDevices;
+use crate::unit::UnitMode;
 
 /// `--hold`.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "HoldMode", rename_all = "kebab-case")]
 pub(super) enum HoldWord {
+    Try,
+    Require,
+    No,
+}
+
+/// `--unit`.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "UnitMode", rename_all = "kebab-case")]
+pub(super) enum UnitWord {
     Try,
     Require,
     No,

@@ -10,7 +10,7 @@ use super::grant::Grant;
 use super::history::{Action, Change, History};
 use super::id::ContainerId;
 use super::modes::{
-    DefaultDevicesWord, HoldWord, OverrideAncestorWord, RetvalProgramsWord, StaleWord,
+    DefaultDevicesWord, HoldWord, OverrideAncestorWord, RetvalProgramsWord, StaleWord, UnitWord,
 };
 use super::rules;
 use super::store::{Store, StoreError, Stored, Version};
@@ -21,6 +21,7 @@ use crate::hold::HoldMode;
 use crate::kernel::{DirectAttach, OverrideAncestor, RetvalPrograms, Stale};
 use crate::policy::{DefaultDevices, Policy, Rule};
 use crate::run_dir::{RunDir, RunDirError};
+use crate::unit::UnitMode;
 
 const VERSION: u32 = 1;
 
@@ -57,6 +58,9 @@ pub struct Record {
     /// Whether a bpf_link holds the policy.
     #[serde(with = "HoldWord")]
     pub hold: HoldMode,
+    /// What to do about the systemd unit that was made for it.
+    #[serde(with = "UnitWord")]
+    pub unit: UnitMode,
     /// Where that link is pinned, if it is held.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pin: Option<PathBuf>,
@@ -103,7 +107,7 @@ impl Record {
     pub fn enforce_options(&self) -> EnforceOptions {
         let (stale, retval) = (self.stale, self.retval_programs);
         let attach = DirectAttach { stale, override_ancestor: self.override_ancestor, retval };
-        EnforceOptions { attach, hold: self.hold }
+        EnforceOptions { attach, hold: self.hold, unit: self.unit }
     }
 
     /// Makes a change of the rules or grants, and adds it to the history.

@@ -10,6 +10,7 @@ use crate::cgroup::{CgroupError, Refusal};
 use crate::compile::CompileError;
 use crate::hold::HoldError;
 use crate::kernel::{AttachError, LoadError, NotRestored, ProgId, QueryError, RetvalReason};
+use crate::unit::{self, Other, UnitError};
 use crate::verify::VerifyError;
 
 /// Why a policy has no proven program.
@@ -111,6 +112,34 @@ pub enum EnforceError {
         /// Why.
         source: HoldError,
     },
+    /// The container's unit can't be devgate's alone, and --unit require was given.
+    #[error("devgate's policy would not be the unit's only gate (--unit require)")]
+    Unit(#[source] UnitError),
+    /// Another program decides too, and --unit require was given.
+    #[error(
+        "devgate's policy is not the only gate of unit {unit} (--unit require): {}",
+        list(others)
+    )]
+    NotSole {
+        /// The unit.
+        unit: String,
+        /// The other programs.
+        others: Vec<Other>,
+    },
+    /// It failed once the unit was changed, and not all of that was undone.
+    #[error("{state}; this is what failed")]
+    UnitNotUndone {
+        /// How the unit differs from what it was.
+        state: unit::NotRestored,
+        /// Why it failed.
+        #[source]
+        cause: Box<EnforceError>,
+    },
+}
+
+fn list(others: &[Other]) -> String {
+    let texts: Vec<String> = others.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 impl EnforceError {

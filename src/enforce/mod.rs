@@ -2,6 +2,7 @@
 //! share.
 
 mod error;
+mod gatekeeper;
 
 pub use error::{EnforceError, PrepareError};
 
@@ -17,7 +18,10 @@ use crate::kernel::{
     Outcome, ProgId, load, query,
 };
 use crate::policy::Policy;
+use crate::unit::{Gating, UnitMode};
 use crate::verify::{Verified, verify};
+
+use gatekeeper::{Found, Gatekeeper};
 
 /// A policy and the program that is proven to be it.
 #[derive(Clone, Debug)]
@@ -35,12 +39,14 @@ pub struct EnforceOptions {
     pub attach: DirectAttach,
     /// Whether a bpf_link holds it besides.
     pub hold: HoldMode,
+    /// What to do about the systemd unit that was made for the container.
+    pub unit: UnitMode,
 }
 
 impl EnforceOptions {
-    /// Without a link: in the cgroup's own list alone.
+    /// In the cgroup's own list alone: without a link, and whatever the unit.
     pub fn directly(attach: DirectAttach) -> EnforceOptions {
-        EnforceOptions { attach, hold: HoldMode::No }
+        EnforceOptions { attach, hold: HoldMode::No, unit: UnitMode::No }
     }
 }
 
@@ -51,10 +57,12 @@ pub struct InForce {
     pub outcome: Outcome,
     /// What holds it besides.
     pub holding: Holding,
+    /// Who decides in the container's unit.
+    pub gating: Gating,
 }
 
 impl InForce {
-    fn new(mut outcome: Outcome, holding: Holding) -> InForce {
+    fn new(mut outcome: Outcome, holding: Holding, gating: Gating) -> InForce {
         // Attaching could not know that this link is devgate's and about to change.
         if let Some(before) = holding.before() {
             let link = (before, LeftReason::Link);
@@ -63,13 +71,14 @@ impl InForce {
                 outcome.detached.push(before);
             }
         }
-        InForce { outcome, holding }
+        InForce { outcome, holding, gating }
     }
 
     /// What the operator should know, besides the programs that are left.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.outcome.warnings();
         warnings.extend(self.holding.warning());
+        warnings.extend(self.gating.warnings());
         warnings
     }
 }
@@ -84,68 +93,92 @@ pub fn prepare(policy: Policy) -> Result<Prepared, PrepareError> {
 }
 
 /// Makes the cgroup's own device program `verified`, in place of the stale ones, and has a link
-/// hold it.
+/// hold it. `id` is the container's, if the cgroup is a container's: it tells the systemd unit that
+/// was made for it.
 ///
 /// Where a link holds an older program, the copy in the cgroup's list is replaced first: until the
 /// link has the new one, both policies must allow a request.
 ///
 /// # Errors
-/// What was attached before is attached still, or the error tells what differs.
+/// What was attached before is attached still, and the unit is as it was, or the error tells what
+/// differs.
 pub fn enforce(
     cgroup: &Cgroup,
+    id: Option<&str>,
     verified: &Verified,
     options: EnforceOptions,
 ) -> Result<InForce, EnforceError> {
-    enforce_if(cgroup, verified, options, || Ok(()))
+    enforce_if(cgroup, id, verified, options, || Ok(()))
 }
 
 /// As [`enforce`], and undone unless `check` succeeds once the program is attached.
 pub(crate) fn enforce_if(
     cgroup: &Cgroup,
+    id: Option<&str>,
     verified: &Verified,
     options: EnforceOptions,
     check: impl FnOnce() -> Result<(), EnforceError>,
 ) -> Result<InForce, EnforceError> {
-    cgroup.guard()?;
-    let program = load(verified)?;
-    let above = || nearest_above(cgroup);
-    let attachment = options.attach.attach(cgroup.as_fd(), &program, &above);
-    let attachment = attachment.map_err(|source| explain(cgroup, source))?;
-    match check().and_then(|()| holding(cgroup, &program, options.hold)) {
-        Ok(holding) => Ok(InForce::new(attachment.keep(), holding)),
-        Err(cause) => Err(undone(cgroup, attachment, cause)),
-    }
+    let nothing = LinkBefore::unknown();
+    put(cgroup, id, verified, options, nothing, check, |_, _| Ok(()))
 }
 
 /// As [`enforce`], and undone unless `then`, given the new program and what holds it, goes well once
 /// it is in force.
 pub(crate) fn enforce_then(
     cgroup: &Cgroup,
+    id: Option<&str>,
     verified: &Verified,
     options: EnforceOptions,
     then: impl FnOnce(ProgId, &Holding) -> Result<(), EnforceError>,
 ) -> Result<InForce, EnforceError> {
-    cgroup.guard()?;
-    let program = load(verified)?;
-    let above = || nearest_above(cgroup);
     let held = |source| EnforceError::Hold { cgroup: cgroup.path().to_owned(), source };
     let before = LinkBefore::of(cgroup).map_err(held)?;
-    let attachment = options.attach.attach(cgroup.as_fd(), &program, &above);
-    let attachment = attachment.map_err(|source| explain(cgroup, source))?;
-    let holding = match holding(cgroup, &program, options.hold) {
-        Ok(holding) => holding,
-        Err(cause) => return Err(undone(cgroup, attachment, cause)),
+    put(cgroup, id, verified, options, before, || Ok(()), then)
+}
+
+/// Both; `before` is what to restore if `then` fails.
+fn put(
+    cgroup: &Cgroup,
+    id: Option<&str>,
+    verified: &Verified,
+    options: EnforceOptions,
+    before: LinkBefore,
+    check: impl FnOnce() -> Result<(), EnforceError>,
+    then: impl FnOnce(ProgId, &Holding) -> Result<(), EnforceError>,
+) -> Result<InForce, EnforceError> {
+    cgroup.guard()?;
+    let program = load(verified)?;
+    let Found { unit, failed } = Found::of(cgroup, id, options.unit)?;
+    let mut gatekeeper = Gatekeeper::new(unit.as_ref(), failed, options.unit);
+    let above = || nearest_above(cgroup);
+    let attachment = match options.attach.attach(cgroup.as_fd(), &program, &above) {
+        Ok(attachment) => attachment,
+        Err(source) => return Err(gatekeeper.undone(explain(cgroup, source))),
     };
-    match then(program.id(), &holding) {
-        Ok(()) => Ok(InForce::new(attachment.keep(), holding)),
-        Err(cause) => match before.restore(cgroup) {
-            Ok(()) => Err(undone(cgroup, attachment, cause)),
-            // What is attached besides the link only restricts further.
-            Err(source) => {
-                let (cgroup, cause) = (cgroup.path().to_owned(), Box::new(cause));
-                Err(EnforceError::LinkNotRestored { cgroup, state: chain(&source), cause })
-            }
-        },
+    let held = check()
+        .and_then(|()| gatekeeper.take_others_off(cgroup, &program))
+        .and_then(|()| holding(cgroup, &program, options.hold));
+    let done = held.and_then(|holding| match then(program.id(), &holding) {
+        Ok(()) => Ok(holding),
+        Err(cause) => Err(link_restored(cgroup, &before, cause)),
+    });
+    match done {
+        Ok(holding) => Ok(InForce::new(attachment.keep(), holding, gatekeeper.keep())),
+        // What is attached besides a link that keeps the new program only restricts further.
+        Err(cause @ EnforceError::LinkNotRestored { .. }) => Err(cause),
+        Err(cause) => Err(undone(cgroup, attachment, gatekeeper.undone(cause))),
+    }
+}
+
+/// The cause, once the link is as it was.
+fn link_restored(cgroup: &Cgroup, before: &LinkBefore, cause: EnforceError) -> EnforceError {
+    match before.restore(cgroup) {
+        Ok(()) => cause,
+        Err(source) => {
+            let (cgroup, cause) = (cgroup.path().to_owned(), Box::new(cause));
+            EnforceError::LinkNotRestored { cgroup, state: chain(&source), cause }
+        }
     }
 }
 

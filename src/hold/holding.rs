@@ -86,6 +86,11 @@ pub fn hold(cgroup: &Cgroup, program: &Loaded, mode: HoldMode) -> Result<Holding
 pub(crate) struct LinkBefore(Option<Loaded>);
 
 impl LinkBefore {
+    /// For a change that is not undone after a link has the program.
+    pub(crate) fn unknown() -> LinkBefore {
+        LinkBefore(None)
+    }
+
     /// Keeps the program of the cgroup's link in the kernel.
     ///
     /// # Errors

@@ -117,6 +117,10 @@ pub struct Record {
     program: Option<u32>,
     insns: Option<usize>,
     pin: Option<String>,
+    /// The systemd unit of which the policy is the only gate.
+    unit: Option<String>,
+    /// Programs taken off the unit's cgroups above the container's own.
+    unit_detached: Vec<u32>,
     detached: Vec<u32>,
     left: Vec<Left>,
     warnings: Vec<String>,
@@ -147,6 +151,8 @@ impl Record {
             program: None,
             insns: None,
             pin: None,
+            unit: None,
+            unit_detached: Vec::new(),
             detached: Vec::new(),
             left: Vec::new(),
             warnings: warnings.to_vec(),
@@ -198,6 +204,8 @@ impl Record {
         field("program", self.program.map(|id| id.to_string()));
         field("insns", self.insns.map(|count| count.to_string()));
         field("pin", self.pin.clone());
+        field("unit", self.unit.clone());
+        field("unit_detached", Some(ids(&self.unit_detached)).filter(|ids| ids != "-"));
         field("detached", self.program.map(|_| ids(&self.detached)));
         for Left { program, reason } in &self.left {
             field("left", Some(format!("{program} {reason}")));
@@ -234,6 +242,7 @@ mod tests {
     use crate::enforce::InForce;
     use crate::hold::{Hold, Holding};
     use crate::kernel::{LeftReason, Outcome, ProgId};
+    use crate::unit::{Gate, Gating};
 
     fn attached() -> Record {
         let outcome = Outcome {
@@ -246,7 +255,13 @@ mod tests {
         let cgroup = PathBuf::from("/sys/fs/cgroup/a b");
         let pin = PathBuf::from("/sys/fs/bpf/devgate/4711");
         let holding = Holding::Link(Hold { pin, before: None });
-        let in_force = InForce { outcome, holding };
+        let gate = Gate {
+            unit: "libpod-c.scope".to_owned(),
+            detached: vec![(PathBuf::from("/sys/fs/cgroup/libpod-c.scope"), ProgId::new(40))],
+            failure: None,
+            others: Vec::new(),
+        };
+        let in_force = InForce { outcome, holding, gating: Gating::Unit(gate) };
         let enforced = Ok(Enforced::Attached { cgroup, in_force, insns: 22, unrecorded: None });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }
@@ -258,7 +273,8 @@ mod tests {
         assert_eq!(
             rest,
             "devgate attached container=\"c\\n1\" cgroup=\"/sys/fs/cgroup/a b\" program=61 \
-             insns=22 pin=/sys/fs/bpf/devgate/4711 detached=41,53 left=\"7 is held by a bpf_link\" took=1234us\n"
+             insns=22 pin=/sys/fs/bpf/devgate/4711 unit=libpod-c.scope unit_detached=40 \
+             detached=41,53 left=\"7 is held by a bpf_link\" took=1234us\n"
         );
     }
 

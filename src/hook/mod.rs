@@ -125,7 +125,7 @@ pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enf
     let insns = prepared.verified.program().insns().len();
     // It can be moved while the program is attached.
     let stays = || Ok(cgroup.has(&process)?);
-    match enforce_if(&cgroup, &prepared.verified, options.enforce, stays) {
+    match enforce_if(&cgroup, Some(&state.id), &prepared.verified, options.enforce, stays) {
         Ok(in_force) => {
             let recorded = recorded::record(state, pid, rules, options.enforce, &cgroup, &in_force);
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());

@@ -51,6 +51,7 @@ pub(super) fn record(
         override_ancestor: options.attach.override_ancestor,
         retval_programs: options.attach.retval,
         hold: options.hold,
+        unit: options.unit,
         pin: in_force.holding.pin().map(ToOwned::to_owned),
         grants: Vec::new(),
         history: History::default(),

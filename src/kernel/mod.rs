@@ -17,6 +17,7 @@ mod retry;
 mod retval;
 mod symbols;
 pub(crate) mod sys;
+mod take_off;
 mod undo;
 
 pub use above::{AboveError, NearestAbove};
@@ -33,3 +34,4 @@ pub use program::{DetachError, ProgId, Program, ProgramError, detach};
 pub use query::{AttachFlags, Attached, QueryError, query, query_effective};
 pub use retval::{RetvalPrograms, RetvalReason};
 pub use symbols::Symbols;
+pub use take_off::{TakenOff, take_off};

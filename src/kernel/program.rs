@@ -7,12 +7,10 @@ use std::time::Duration;
 use nix::errno::Errno;
 use thiserror::Error;
 
-use super::query::{QueryError, query};
+use super::query::QueryError;
 use super::sys;
+use super::take_off::take_off;
 use crate::bpf::Insn;
-
-/// Attempts to detach a program while others keep changing the list.
-const DETACH_ATTEMPTS: u32 = 32;
 
 /// The kernel's id of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -168,27 +166,5 @@ pub enum DetachError {
 /// # Errors
 /// The program is still attached, and why.
 pub fn detach(cgroup: BorrowedFd<'_>, id: ProgId) -> Result<bool, DetachError> {
-    let program = match id.open() {
-        Ok(program) => program,
-        // An error is no proof: what is attached is listed.
-        Err(Errno::ENOENT) if !query(cgroup)?.ids.contains(&id) => return Ok(false),
-        Err(errno) => return Err(DetachError::Open { id, errno }),
-    };
-    for _ in 0..DETACH_ATTEMPTS {
-        let attached = query(cgroup)?;
-        // The kernel takes an exclusive or override program off whichever program is named.
-        if !attached.ids.contains(&id) {
-            return Ok(false);
-        }
-        match sys::prog_detach(cgroup, program.as_fd(), attached.revision.unwrap_or(0)) {
-            Ok(()) => return Ok(true),
-            Err(Errno::ESTALE) => {}
-            Err(Errno::ENOENT) if query(cgroup)?.ids.contains(&id) => {
-                return Err(DetachError::Link { id });
-            }
-            Err(Errno::ENOENT) => return Ok(false),
-            Err(errno) => return Err(DetachError::Detach { id, errno }),
-        }
-    }
-    Err(DetachError::Detach { id, errno: Errno::ESTALE })
+    take_off(cgroup, id).map(|taken| taken.is_some())
 }

@@ -32,10 +32,25 @@ pub fn read_config(reader: impl Read, document: Document) -> Result<Config, OciE
     parse_config(&bytes, document)
 }
 
+/// An array of rules on its own, as `linux.resources.devices` has it.
+///
+/// # Errors
+/// Names the document, the JSON path and what was expected.
+pub fn read_rules(reader: impl Read, document: Document) -> Result<Config, OciError> {
+    let bytes = read_bounded(reader, &document)?;
+    let entries = parse(&document, &bytes, EntriesSeed)?;
+    of_entries(entries, "", document)
+}
+
 pub(super) fn parse_config(bytes: &[u8], document: Document) -> Result<Config, OciError> {
     let entries = parse(&document, bytes, Root(At { keys: &DEVICES, seed: EntriesSeed }))?;
-    let Entries { entries, unknown } = entries.unwrap_or_default();
-    let path = |index: usize, field: &str| format!("{}[{index}].{field}", DEVICES.join("."));
+    of_entries(entries.unwrap_or_default(), &DEVICES.join("."), document)
+}
+
+/// The rules of an array that is at this JSON path.
+fn of_entries(entries: Entries, at: &str, document: Document) -> Result<Config, OciError> {
+    let Entries { entries, unknown } = entries;
+    let path = |index: usize, field: &str| format!("{at}[{index}].{field}");
     let mut config = Config {
         rules: Vec::with_capacity(entries.len()),
         unknown: unknown.map(|(index, key)| path(index, &shortened(&key))),

@@ -15,6 +15,8 @@ pub enum Document {
     State,
     /// A config.json behind the state on standard input, or on standard input alone.
     ConfigOnStdin,
+    /// Rules alone on standard input.
+    RulesOnStdin,
     /// A file.
     File(PathBuf),
 }
@@ -24,6 +26,7 @@ impl fmt::Display for Document {
         match self {
             Document::State => f.write_str("state (standard input)"),
             Document::ConfigOnStdin => f.write_str("config.json (standard input)"),
+            Document::RulesOnStdin => f.write_str("rules (standard input)"),
             Document::File(path) => write!(f, "{}", path.display()),
         }
     }
@@ -53,7 +56,7 @@ pub enum OciError {
         document: Document,
     },
     /// It is empty.
-    #[error("{document}: empty, expected a JSON object")]
+    #[error("{document}: empty, expected JSON")]
     Empty {
         /// The document.
         document: Document,

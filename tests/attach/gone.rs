@@ -21,7 +21,7 @@ fn a_cgroup_removed_after_it_was_opened_is_an_error() {
     let open = cgroup.open();
     cgroup.remove().expect("it is empty");
     let error =
-        enforce(&open, &prepared.verified, EnforceOptions::directly(DirectAttach::default()))
+        enforce(&open, None, &prepared.verified, EnforceOptions::directly(DirectAttach::default()))
             .expect_err("it is gone");
     let text = chain(&error);
     let expected = format!("cgroup {} does not exist (any more)", cgroup.text());
@@ -42,8 +42,13 @@ fn nothing_is_left_in_the_kernel_when_attaching_fails() {
     let top = TestCgroup::new();
     let leaf = top.child();
     let _exclusive = foreign(&top, 1, 0);
-    enforce(&leaf.open(), &prepared.verified, EnforceOptions::directly(DirectAttach::default()))
-        .expect_err("the kernel says EPERM");
+    enforce(
+        &leaf.open(),
+        None,
+        &prepared.verified,
+        EnforceOptions::directly(DirectAttach::default()),
+    )
+    .expect_err("the kernel says EPERM");
     // The kernel frees programs a little later.
     for _ in 0..200 {
         if !any_with_tag(tag) {

@@ -83,7 +83,7 @@ fn config_json_that_is_none() {
     fails(&|config| fs::create_dir(config).expect("a folder"), "is not a regular file");
     fails(&|config| mkfifo(config, Mode::S_IRWXU).expect("a FIFO"), "is not a regular file");
     fails(&|config| symlink("/dev/zero", config).expect("a link"), "is not a regular file");
-    fails(&|config| fs::write(config, "").expect("a file"), "empty, expected a JSON object");
+    fails(&|config| fs::write(config, "").expect("a file"), "empty, expected JSON");
     fails(
         &|config| fs::write(config, r#"{"linux":{"#).expect("a file"),
         "line 1, column 10: EOF while parsing an object",

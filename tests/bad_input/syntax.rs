@@ -9,7 +9,7 @@ const CONFIG: &str = "config.json (standard input)";
 fn empty_input() {
     let stage = Stage::new();
     for nothing in ["", " ", "\n", " \t\r\n \n"] {
-        stage.fails(nothing, &format!("{STATE}: empty, expected a JSON object"));
+        stage.fails(nothing, &format!("{STATE}: empty, expected JSON"));
     }
 }
 

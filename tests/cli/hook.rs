@@ -138,7 +138,7 @@ fn without_a_command_it_is_the_hook() {
     assert_eq!(devgate(&["hook"], state + CONFIG).success(), "");
     assert_ne!(the_only(&cgroup), first);
     let failed = devgate(&[], "");
-    assert_eq!(failed.failure(), "state (standard input): empty, expected a JSON object");
+    assert_eq!(failed.failure(), "state (standard input): empty, expected JSON");
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub fn prepared(rules: &[&str]) -> Prepared {
 pub fn try_put(cgroup: &TestCgroup, rules: &[&str], stale: Stale) -> Result<Outcome, EnforceError> {
     let how = DirectAttach { stale, ..DirectAttach::default() };
     let how = EnforceOptions::directly(how);
-    enforce(&cgroup.open(), &prepared(rules).verified, how).map(|in_force| in_force.outcome)
+    enforce(&cgroup.open(), None, &prepared(rules).verified, how).map(|in_force| in_force.outcome)
 }
 
 /// The outcome, as plain numbers, of what has to work.

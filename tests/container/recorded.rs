@@ -11,6 +11,7 @@ use devgate::hold::HoldMode;
 use devgate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
 use devgate::policy::DefaultDevices;
 use devgate::run_dir::RunDir;
+use devgate::unit::UnitMode;
 
 use crate::common::engine::{eventually, ready};
 use crate::gated::{Kind, runc};
@@ -29,6 +30,7 @@ fn record(cgroup: &Path, pid: i32) -> Record {
         override_ancestor: OverrideAncestor::Refuse,
         retval_programs: RetvalPrograms::Refuse,
         hold: HoldMode::Try,
+        unit: UnitMode::Try,
         pin: None,
         grants: Vec::new(),
         history: History::default(),

@@ -5,6 +5,7 @@ use crate::change::devices::{Asked, DeviceName};
 use crate::container::{CgroupRef, FileRef, History, Version};
 use crate::hold::HoldMode;
 use crate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
+use crate::unit::UnitMode;
 
 const CONFIG: [&str; 2] = ["deny a *:* rwm", "allow c 10:200 rw"];
 
@@ -21,6 +22,7 @@ fn record() -> Record {
         override_ancestor: OverrideAncestor::Refuse,
         retval_programs: RetvalPrograms::Refuse,
         hold: HoldMode::Try,
+        unit: UnitMode::Try,
         pin: None,
         grants: Vec::new(),
         history: History::default(),

@@ -129,7 +129,7 @@ fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
 fn attach_stale(cgroup: &Cgroup) -> anyhow::Result<ProgId> {
     let all = vec!["allow a *:* rwm".parse()?];
     let prepared = prepare(Policy::new(all, DefaultDevices::None))?;
-    Ok(enforce(cgroup, &prepared.verified, options())?.outcome.id)
+    Ok(enforce(cgroup, None, &prepared.verified, options())?.outcome.id)
 }
 
 /// Lets the child try each step, and sets the outcome beside what the policy says.

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Left, Record};
 use crate::enforce::InForce;
+use crate::kernel::ProgId;
 
 /// What the guard did.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ impl Record {
             program: None,
             insns: None,
             pin: None,
+            unit: None,
+            unit_detached: Vec::new(),
             detached: Vec::new(),
             left: Vec::new(),
             warnings: guarded.warnings,
@@ -54,6 +57,8 @@ impl Record {
     pub(super) fn add(&mut self, in_force: &InForce, insns: usize) {
         let outcome = &in_force.outcome;
         self.pin = in_force.holding.pin().map(|pin| pin.display().to_string());
+        self.unit = in_force.gating.sole().map(|gate| gate.unit.clone());
+        self.unit_detached = in_force.gating.detached().map(ProgId::number).collect();
         self.program = Some(outcome.id.number());
         self.insns = Some(insns);
         self.detached = outcome.detached.iter().map(|id| id.number()).collect();
