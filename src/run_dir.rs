@@ -95,6 +95,10 @@ impl RunDir {
             }
             outcome => outcome,
         };
+        RunDir::judge(path, dir)
+    }
+
+    fn judge(path: &Path, dir: io::Result<File>) -> Result<RunDir, RunDirError> {
         let path = path.to_owned();
         let found = dir.and_then(|dir| Ok((dir.metadata()?, dir)));
         let (found, dir) = match found {
@@ -105,6 +109,17 @@ impl RunDir {
             (0, mode) if mode & OTHERS == 0 => Ok(RunDir { dir, path }),
             (0, mode) => Err(RunDirError::Mode { path, mode }),
             (uid, _) => Err(RunDirError::Owner { path, uid }),
+        }
+    }
+
+    /// The directory at this path, if there is one; nothing is made.
+    ///
+    /// # Errors
+    /// It can't be opened, or others than root may use it.
+    pub fn existing(path: &Path) -> Result<Option<RunDir>, RunDirError> {
+        match open_dir(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            outcome => RunDir::judge(path, outcome).map(Some),
         }
     }
 

@@ -86,10 +86,14 @@ fn containerds_fragment_is_of_the_runtime_spec() {
     let hooks: Hooks = serde_json::from_value(fragment["hooks"].clone()).expect("it has hooks");
     // Unknown keys are lost on the way.
     assert_eq!(serde_json::to_value(&hooks).expect("hooks are JSON"), fragment["hooks"]);
-    let Some([hook]) = hooks.create_runtime().as_deref() else { panic!("not one: {hooks:?}") };
-    assert_eq!(hook.path(), Path::new(INSTALLED));
-    let args = ["devgate", "hook", "--log", LOG].map(str::to_owned);
-    assert_eq!(hook.args().as_deref(), Some(&args[..]));
+    for (stage, hooks) in
+        [("createRuntime", hooks.create_runtime()), ("poststop", hooks.poststop())]
+    {
+        let Some([hook]) = hooks.as_deref() else { panic!("not one: {hooks:?}") };
+        assert_eq!(hook.path(), Path::new(INSTALLED));
+        let args = ["devgate", "hook", "--stage", stage, "--log", LOG].map(str::to_owned);
+        assert_eq!(hook.args().as_deref(), Some(&args[..]));
+    }
 }
 
 #[test]
@@ -111,7 +115,9 @@ fn runc_runs_containerds_fragment() {
     }
     let mut runc = Runc::without_hook(r#"[{"allow": false, "access": "rwm"}]"#);
     let mut fragment = moved(FOR_CONTAINERD, &runc.log());
-    add(&mut fragment["hooks"]["createRuntime"][0]["args"], &["--log-format", "json"]);
+    for stage in ["createRuntime", "poststop"] {
+        add(&mut fragment["hooks"][stage][0]["args"], &["--log-format", "json"]);
+    }
     runc.set_hooks(fragment["hooks"].take());
     runc.expect(STEPS);
 }

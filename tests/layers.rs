@@ -39,13 +39,14 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "enforce",
             "errors",
             "files",
+            "hold",
             "kernel",
             "oci",
             "policy",
             "run_dir",
         ],
     ),
-    ("install", &["files"]),
+    ("install", &["files", "oci"]),
     (
         "doctor",
         &[

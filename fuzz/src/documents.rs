@@ -71,6 +71,7 @@ fn check_state(bytes: &[u8], state: &State) {
     // A tree has stricter limits for what devgate passes over: depth and the size of numbers.
     let Ok(tree) = serde_json::from_slice::<Value>(bytes) else { return };
     assert_eq!(tree["id"], state.id.as_str());
+    assert_eq!(tree["status"] == "stopped", state.is_stopped);
     if let Ok(pid) = state.pid() {
         assert!(pid > 0 && tree["pid"] == pid, "{pid}");
     }

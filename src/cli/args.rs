@@ -10,7 +10,7 @@ use super::doctor::Doctor;
 use super::guard::{self, Guard};
 use super::hook_options::HookOptions;
 use super::install::args as install;
-pub use super::modes::{CompileFormat, DefaultDevicesMode};
+pub use super::modes::{CompileFormat, DefaultDevicesMode, StageMode};
 use super::target::Target;
 use super::{grant, granted, history, update};
 
@@ -27,7 +27,8 @@ pub struct Args {
     pub command: Option<Command>,
 }
 
-const HOOK_ABOUT: &str = "The OCI createRuntime hook: enforce a container's rules on its cgroup";
+const HOOK_ABOUT: &str = "The OCI hook: enforce a container's rules on its cgroup (createRuntime), and \
+    remove what is kept for it (poststop)";
 const HOOK_EXAMPLES: &str = "Examples:\n\
 \x20 devgate hook --log /var/lib/devgate/devgate.log < state.json\n\
 \x20 cat state.json config.json | devgate hook --dry-run";
@@ -124,6 +125,10 @@ Examples:\n\
 pub struct Hook {
     #[command(flatten)]
     pub options: HookOptions,
+    /// When the runtime calls it. Otherwise the state says that: with the status "stopped" it is
+    /// poststop
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Option<StageMode>,
     /// Print the policy, the program and the plan; change nothing, look up no process
     #[arg(long)]
     pub dry_run: bool,

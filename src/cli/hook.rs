@@ -8,23 +8,31 @@ use std::time::Instant;
 use devgate::enforce::EnforceOptions;
 use devgate::enforce::prepare;
 use devgate::hold::{HoldMode, PINS};
-use devgate::hook::{Annotated, ContainerRules, Enforced, HookError, Log, Record, run as enforce};
+use devgate::hook::{
+    Annotated, ContainerRules, Enforced, HookError, Log, Record, run as enforce, stage,
+    sweep_dead_pins,
+};
 use devgate::kernel::{NAME_PREFIX, Stale};
-use devgate::oci::{Config, Document, HookInput, OciError, State, read_hook_input};
+use devgate::oci::{Config, Document, HookInput, OciError, Stage, State, read_hook_call};
 use devgate::policy::Few;
 use devgate::unit::UnitMode;
 
 use super::args::Hook;
 use super::hook_options::HookOptions;
-use super::{Exit, complain, config, describe, warn};
+use super::{Exit, complain, config, describe, poststop, warn};
 
 pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let start = Instant::now();
+    let call = stdin().and_then(read_hook_call).map_err(HookError::from);
+    let container = call.as_ref().ok().map(|call| call.state.id.clone());
+    let call = call.and_then(|call| Ok((stage(&call.state, hook.stage.map(Stage::from))?, call)));
+    if let Ok((Stage::Poststop, call)) = &call {
+        return poststop::run(hook, &call.state, start, out);
+    }
     // First of all, so that a log which can't be used leaves everything as it was.
     let log = hook.options.log.as_ref().map(|path| Log::open(path, hook.options.log_format.into()));
     let log = log.transpose()?;
-    let input = stdin().and_then(read_hook_input).map_err(HookError::from);
-    let container = input.as_ref().ok().map(|input| input.state.id.clone());
+    let input = call.and_then(|(_, call)| Ok(call.with_config()?));
     let mut warnings = Few::default();
     let job = input.and_then(|input| Job::new(hook, input, &mut warnings));
     let warnings = warnings.lines();
@@ -39,6 +47,11 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         logs.extend(job.log(&hook.options)?);
         enforce(&job.state, job.rules, hook.options.options())
     });
+    let mut warnings = warnings;
+    if let Some(warning) = outcome.as_ref().ok().and_then(|_| sweep_dead_pins()) {
+        complain(&format!("warning: {warning}"));
+        warnings.push(warning);
+    }
     if !logs.is_empty() {
         let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
         append(&mut logs, &record);
@@ -56,7 +69,7 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn append(logs: &mut [Log], record: &Record) {
+pub fn append(logs: &mut [Log], record: &Record) {
     for log in logs {
         // The program is attached, or the failure told: a full disk is no reason to go back.
         if let Err(error) = log.append(record) {

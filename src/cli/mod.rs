@@ -24,6 +24,7 @@ mod ls;
 mod manual;
 mod modes;
 mod names;
+mod poststop;
 mod spec;
 mod table;
 mod target;

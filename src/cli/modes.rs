@@ -6,6 +6,7 @@ use devgate::hold::HoldMode;
 use devgate::hook::{LogFormat, Rootless};
 use devgate::install::{Engine, Major};
 use devgate::kernel::{OverrideAncestor, RetvalPrograms, Stale};
+use devgate::oci::Stage;
 use devgate::policy::DefaultDevices;
 use devgate::unit::UnitMode;
 
@@ -126,6 +127,25 @@ impl From<RetvalProgramsMode> for RetvalPrograms {
         match mode {
             RetvalProgramsMode::Refuse => RetvalPrograms::Refuse,
             RetvalProgramsMode::Allow => RetvalPrograms::Allow,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StageMode {
+    /// Before the container's process starts: enforce its rules
+    #[value(name = Stage::CreateRuntime.name())]
+    CreateRuntime,
+    /// After the container was deleted: remove what is kept for it
+    #[value(name = Stage::Poststop.name())]
+    Poststop,
+}
+
+impl From<StageMode> for Stage {
+    fn from(mode: StageMode) -> Stage {
+        match mode {
+            StageMode::CreateRuntime => Stage::CreateRuntime,
+            StageMode::Poststop => Stage::Poststop,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What devgate knows of a running container: `/run/devgate/containers/ID.json`. It disappears
 //! with the container, and with the machine's run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -20,10 +20,13 @@ use crate::enforce::EnforceOptions;
 use crate::hold::HoldMode;
 use crate::kernel::{DirectAttach, OverrideAncestor, RetvalPrograms, Stale};
 use crate::policy::{DefaultDevices, Policy, Rule};
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::{RUN_DIR, RunDir, RunDirError};
 use crate::unit::UnitMode;
 
 const VERSION: u32 = 1;
+
+/// Where they are in /run/devgate.
+const DIR: &str = "containers";
 
 /// The record of one container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +170,17 @@ impl RecordStore {
     /// # Errors
     /// The directory can't be made or used.
     pub fn records(run: &RunDir) -> Result<RecordStore, RunDirError> {
-        run.below("containers").map(Store::new)
+        run.below(DIR).map(Store::new)
+    }
+
+    /// The records in /run/devgate, if there may be any; nothing is made.
+    ///
+    /// # Errors
+    /// A directory can't be used.
+    pub fn existing() -> Result<Option<RecordStore>, RunDirError> {
+        let Some(run) = RunDir::existing(Path::new(RUN_DIR))? else { return Ok(None) };
+        let records = RunDir::existing(&run.path().join(DIR))?;
+        Ok(records.map(Store::new))
     }
 
     /// Writes the record of a container that starts, in place of an earlier one of this id.

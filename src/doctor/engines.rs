@@ -131,7 +131,7 @@ fn injected(root: &Root) -> bool {
     let sound = |search: Search| {
         let mut found = search.found.iter();
         search.unusable.is_empty()
-            && found.any(|found| registered(root, found).level <= Level::Registered)
+            && found.any(|found| at_start(root, found).level <= Level::Registered)
     };
     Engine::Nri.program(root).is_some()
         && find(root, Engine::Nri, Path::new(CONFIG)).is_ok_and(sound)
@@ -139,6 +139,30 @@ fn injected(root: &Root) -> bool {
 
 /// One that an engine finds: the worst that is wrong with it.
 fn registered(root: &Root, found: &Found) -> Finding {
+    let at_start = at_start(root, found);
+    match &found.poststop_flaw {
+        Some(flaw) if at_start.level <= Level::Registered => {
+            let text = format!(
+                "registered in {}: {flaw}, so pins and records of containers that ended stay \
+                 until `devgate gc`",
+                found.file.display()
+            );
+            HERE.degraded(found.engine.name(), text, again(found.engine))
+        }
+        _ => at_start,
+    }
+}
+
+/// How to write a registration anew.
+fn again(engine: Engine) -> String {
+    match engine {
+        Engine::Containerd => "run devgate install containerd again, and restart it".to_owned(),
+        engine => format!("run devgate install {} again", engine.name()),
+    }
+}
+
+/// What becomes of a container that starts.
+fn at_start(root: &Root, found: &Found) -> Finding {
     let name = found.engine.name();
     let registration = &found.registration;
     let place = format!("registered in {}", found.file.display());
@@ -251,7 +275,7 @@ mod tests {
     const PODMAN: (&str, &str) = ("usr/bin/podman", "");
     const FILE: &str = "usr/share/containers/oci/hooks.d/devgate.json";
     const HOOK: &str = r#"{"version":"1.0.0","hook":{"path":"/usr/bin/devgate",
-        "args":["devgate","hook"]},"when":{"always":true},"stages":["createRuntime"]}"#;
+        "args":["devgate","hook"]},"when":{"always":true},"stages":["createRuntime","poststop"]}"#;
 
     #[test]
     fn a_machine_without_the_hook() {

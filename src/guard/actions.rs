@@ -84,9 +84,10 @@ impl Guard {
                 Ok(Adopted::Enforced { enforced, warnings, found }) => {
                     let found = vec![found];
                     let (cgroup, done) = match *enforced {
-                        Enforced::Attached { cgroup, in_force, insns, .. } => {
-                            (Some(cgroup), Done::Adopted(Box::new(Restored { in_force, insns })))
-                        }
+                        Enforced::Attached { cgroup, in_force, insns, .. } => (
+                            Some(cgroup),
+                            Done::Adopted(Box::new(Restored { in_force: *in_force, insns })),
+                        ),
                         Enforced::Skipped { cause } => (None, Done::Failed(chain(&cause))),
                     };
                     let took = start.elapsed();

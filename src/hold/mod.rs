@@ -6,16 +6,18 @@
 //!
 //! The pin is named by the cgroup's id, which the kernel never uses twice. It outlives the
 //! cgroup, so somebody has to remove it: [`Pins::release`] when the container ends, and
-//! [`Pins::sweep`] for those whose end nobody saw.
+//! [`Pins::sweep_some`] and [`Pins::remove_dead`] for those whose end nobody saw.
 
 mod error;
 mod holding;
 mod pins;
+mod sweep;
 
 pub use error::HoldError;
 pub(crate) use holding::LinkBefore;
 pub use holding::{Holding, hold};
-pub use pins::{Hold, PINS, Pins, Swept};
+pub use pins::{Hold, PINS, Pins};
+pub use sweep::Swept;
 
 /// Whether a policy is held by a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -30,19 +29,10 @@ pub struct Hold {
     pub before: Option<ProgId>,
 }
 
-/// What a sweep came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Pins looked at.
-    pub seen: usize,
-    /// Pins removed, because their cgroup is gone.
-    pub removed: usize,
-}
-
 /// The directory of pins, on a bpffs, which only root can write to.
 #[derive(Debug)]
 pub struct Pins {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 impl Pins {
@@ -85,6 +75,21 @@ impl Pins {
             return Err(HoldError::NotOurs { path: path(), uid: metadata.uid(), mode });
         }
         Ok(Pins { dir: path() })
+    }
+
+    /// The directory at `dir`, if there is one.
+    ///
+    /// # Errors
+    /// As for [`Pins::open`].
+    pub fn existing(dir: &Path) -> Result<Option<Pins>, HoldError> {
+        match Pins::open(dir) {
+            Err(HoldError::Directory { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            outcome => outcome.map(Some),
+        }
     }
 
     /// The pin of the cgroup with this id, whether it is there or not.
@@ -139,44 +144,29 @@ impl Pins {
     /// # Errors
     /// The pin is not a link to that cgroup, or cannot be removed.
     pub fn release(&self, cgroup_id: u64) -> Result<bool, HoldError> {
-        let Some((link, _)) = self.live(cgroup_id)? else { return Ok(false) };
+        self.take(cgroup_id).map(|link| link.is_some())
+    }
+
+    /// The same, with what the link was.
+    pub(super) fn take(&self, cgroup_id: u64) -> Result<Option<Link>, HoldError> {
+        let Some((link, described)) = self.live(cgroup_id)? else { return Ok(None) };
         match link.detach() {
             // Without the call, the link ends with its pin.
-            Ok(()) | Err(Errno::EINVAL) => self.remove(cgroup_id),
+            Ok(()) | Err(Errno::EINVAL) => {
+                self.remove(cgroup_id)?;
+                Ok(Some(described))
+            }
             Err(errno) => Err(HoldError::Detach { path: self.path(cgroup_id), errno }),
         }
     }
 
-    fn remove(&self, cgroup_id: u64) -> Result<bool, HoldError> {
+    pub(super) fn remove(&self, cgroup_id: u64) -> Result<bool, HoldError> {
         let path = self.path(cgroup_id);
         match fs::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(source) => Err(HoldError::Remove { path, source }),
         }
-    }
-
-    /// Removes pins whose cgroup is gone, all of them, or those that are found within `limit`.
-    /// A limited sweep begins at another pin each time, as `seed` has it.
-    ///
-    /// # Errors
-    /// The directory cannot be listed, or a pin cannot be removed.
-    pub fn sweep(&self, limit: Option<Duration>, seed: u64) -> Result<Swept, HoldError> {
-        let start = Instant::now();
-        let ids = self.ids()?;
-        let first = usize::try_from(seed).unwrap_or(0).checked_rem(ids.len()).unwrap_or(0);
-        let (before, from) = ids.split_at(first);
-        let mut swept = Swept::default();
-        for &id in from.iter().chain(before) {
-            if limit.is_some_and(|limit| start.elapsed() >= limit) {
-                break;
-            }
-            swept.seen += 1;
-            if self.is_dead(id)? {
-                swept.removed += usize::from(self.remove(id)?);
-            }
-        }
-        Ok(swept)
     }
 
     /// The cgroup ids that there are pins for. Other files are not ours to touch.
@@ -191,15 +181,6 @@ impl Pins {
             ids.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
         }
         Ok(ids)
-    }
-
-    /// A pin with a link that ended. What is not a link is left alone.
-    fn is_dead(&self, id: u64) -> Result<bool, HoldError> {
-        match self.read(id) {
-            Ok(pinned) => Ok(pinned.is_some_and(|(_, link)| link.cgroup_id == 0)),
-            Err(HoldError::Read { errno: Errno::EINVAL, .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// The cgroup's link. One that ended makes room for another.
@@ -218,7 +199,7 @@ impl Pins {
         }
     }
 
-    fn read(&self, id: u64) -> Result<Option<(OpenLink, Link)>, HoldError> {
+    pub(super) fn read(&self, id: u64) -> Result<Option<(OpenLink, Link)>, HoldError> {
         let path = self.path(id);
         match OpenLink::pinned_at(&path) {
             Ok(pinned) => Ok(Some(pinned)),

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{Enforced, HookError};
+use super::{Enforced, HookError, ReleaseError, Released};
 use crate::errors::chain;
 use crate::files::Exposure;
 
@@ -142,7 +142,51 @@ impl Record {
         outcome: &Result<Enforced, HookError>,
         took: Duration,
     ) -> Record {
-        let mut record = Record {
+        let mut record = Record::failed(container, warnings, took);
+        match outcome {
+            Ok(enforced @ Enforced::Attached { cgroup, in_force, insns, .. }) => {
+                record.result = "attached";
+                record.cgroup = Some(cgroup.display().to_string());
+                record.add(in_force, *insns);
+                record.warnings.extend(enforced.warnings());
+            }
+            Ok(Enforced::Skipped { cause }) => {
+                record.result = "skipped";
+                record.error = Some(chain(cause));
+            }
+            Err(error) => record.error = Some(chain(error)),
+        }
+        record
+    }
+
+    /// A record of now, of a call after the container has stopped.
+    pub fn of_poststop(
+        container: &str,
+        warnings: &[String],
+        outcome: &Result<Released, ReleaseError>,
+        took: Duration,
+    ) -> Record {
+        let mut record = Record::failed(Some(container), warnings, took);
+        match outcome {
+            Ok(Released::All { pin }) => {
+                record.result = "released";
+                record.pin = pin.as_ref().map(|pin| pin.display().to_string());
+            }
+            Ok(Released::InUse { cgroup }) => {
+                record.result = "kept";
+                record.cgroup = Some(cgroup.display().to_string());
+            }
+            Ok(Released::Skipped { cause }) => {
+                record.result = "skipped";
+                record.error = Some(chain(cause));
+            }
+            Err(error) => record.error = Some(chain(error)),
+        }
+        record
+    }
+
+    pub(super) fn failed(container: Option<&str>, warnings: &[String], took: Duration) -> Record {
+        Record {
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             result: "failed",
             container: container.map(str::to_owned),
@@ -158,21 +202,7 @@ impl Record {
             warnings: warnings.to_vec(),
             error: None,
             microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        };
-        match outcome {
-            Ok(enforced @ Enforced::Attached { cgroup, in_force, insns, .. }) => {
-                record.result = "attached";
-                record.cgroup = Some(cgroup.display().to_string());
-                record.add(in_force, *insns);
-                record.warnings.extend(enforced.warnings());
-            }
-            Ok(Enforced::Skipped { cause }) => {
-                record.result = "skipped";
-                record.error = Some(chain(cause));
-            }
-            Err(error) => record.error = Some(chain(error)),
         }
-        record
     }
 
     /// The record as one line, with the newline.
@@ -261,7 +291,7 @@ mod tests {
             failure: None,
             others: Vec::new(),
         };
-        let in_force = InForce { outcome, holding, gating: Gating::Unit(gate) };
+        let in_force = Box::new(InForce { outcome, holding, gating: Gating::Unit(gate) });
         let enforced = Ok(Enforced::Attached { cgroup, in_force, insns: 22, unrecorded: None });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }

@@ -2,11 +2,13 @@
 
 mod annotations;
 mod log;
+mod poststop;
 mod recorded;
 mod rootless;
 
 pub use annotations::{Annotated, AnnotationError};
 pub use log::{Guarded, Log, LogError, LogFormat, Record};
+pub use poststop::{ReleaseError, Released, StageError, release, stage, sweep_dead_pins};
 pub use recorded::RecordError;
 pub use rootless::in_user_namespace;
 
@@ -61,6 +63,9 @@ pub enum HookError {
     /// Its state is malformed.
     #[error(transparent)]
     Oci(#[from] OciError),
+    /// When the runtime calls is not known for sure.
+    #[error(transparent)]
+    Stage(#[from] StageError),
     /// It asks for what it can't have.
     #[error(transparent)]
     Annotation(#[from] AnnotationError),
@@ -86,7 +91,7 @@ pub enum Enforced {
         /// The container's cgroup.
         cgroup: PathBuf,
         /// The program, what gave way to it, and what holds it.
-        in_force: InForce,
+        in_force: Box<InForce>,
         /// Its instructions.
         insns: usize,
         /// Why the container has no record, if it has none: then it can't be changed.
@@ -129,6 +134,7 @@ pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enf
         Ok(in_force) => {
             let recorded = recorded::record(state, pid, rules, options.enforce, &cgroup, &in_force);
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
+            let in_force = Box::new(in_force);
             Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded })
         }
         Err(cause)

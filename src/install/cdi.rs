@@ -10,6 +10,7 @@ use super::document;
 use super::plan::{Change, Foreign, Plan};
 use super::registration::Registration;
 use super::{InstallError, Root, registrable};
+use crate::oci::Stage;
 
 /// The kind of the device.
 pub const CDI_KIND: &str = "devgate.io/policy";
@@ -22,6 +23,9 @@ const FILE: &str = "devgate.io-policy.json";
 
 /// The oldest that has what is used, so that every engine takes it.
 const VERSION: &str = "0.3.0";
+
+/// The key of a hook's stage.
+const STAGE: &str = "hookName";
 
 /// A registration by CDI.
 #[derive(Clone, Debug)]
@@ -41,12 +45,15 @@ impl Cdi {
         hook: &Registration,
         foreign: Foreign,
     ) -> Result<Plan, InstallError> {
-        let mut edit = Map::from_iter([("hookName".to_owned(), json!("createRuntime"))]);
-        edit.extend(hook.hook());
+        let hooks = Stage::ALL.map(|stage| {
+            let mut edit = Map::from_iter([(STAGE.to_owned(), json!(stage.name()))]);
+            edit.extend(hook.at(stage).hook());
+            edit
+        });
         let content = document::json(&json!({
             "cdiVersion": VERSION,
             "kind": CDI_KIND,
-            "devices": [{"name": CDI_DEVICE, "containerEdits": {"hooks": [edit]}}],
+            "devices": [{"name": CDI_DEVICE, "containerEdits": {"hooks": hooks}}],
         }));
         let ours = |content: &[u8]| registered(content).is_some();
         let change = Change::own(root, &self.file()?, (content, 0o644), ours, foreign)?;
@@ -81,9 +88,15 @@ pub fn dirs() -> [&'static Path; 2] {
 
 /// devgate's registration in a CDI spec, if it has one.
 pub fn registered(content: &[u8]) -> Option<Registration> {
+    Stage::ALL.into_iter().find_map(|stage| registered_at(content, stage))
+}
+
+/// The same for one stage.
+pub fn registered_at(content: &[u8], stage: Stage) -> Option<Registration> {
     let spec: Map<String, Value> = serde_json::from_slice(content).ok()?;
     let hooks = |device: &Value| device["containerEdits"]["hooks"].as_array().cloned();
     let devices = spec.get("devices")?.as_array()?;
-    let mut hooks = devices.iter().filter_map(hooks).flatten();
+    let hooks = devices.iter().filter_map(hooks).flatten();
+    let mut hooks = hooks.filter(|hook| hook[STAGE] == stage.name());
     hooks.find_map(|hook| Registration::of(hook.as_object()?))
 }

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use super::engine::Engine;
 use super::registration::Registration;
 use super::{InstallError, Root, cdi, containerd, hooks_dir};
+use crate::oci::Stage;
 
 /// A registration that an engine finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,9 @@ pub struct Found {
     pub registration: Registration,
     /// Why it is no hook that the engine runs before a container starts, and can go well.
     pub flaw: Option<String>,
+    /// Why the engine does not run it after a container has stopped, or why that goes wrong: what
+    /// was pinned for the container stays then.
+    pub poststop_flaw: Option<String>,
     /// Whether it is for some containers only.
     pub is_selective: bool,
 }
@@ -38,6 +42,7 @@ pub struct Search {
 /// How an engine's files are read.
 struct Format {
     registered: fn(&[u8]) -> Option<Registration>,
+    registered_at: fn(&[u8], Stage) -> Option<Registration>,
     flaw: fn(&[u8]) -> Option<String>,
     is_selective: fn(&[u8]) -> bool,
     /// Whether the engine minds a file that a link names and that is not there.
@@ -46,22 +51,33 @@ struct Format {
 
 const HOOKS_DIR: Format = Format {
     registered: hooks_dir::registered,
+    registered_at: hooks_dir::registered_at,
     flaw: hooks_dir::flaw,
     is_selective: hooks_dir::is_selective,
     needs_file: false,
 };
 const CDI: Format = Format {
     registered: cdi::registered,
-    flaw: |_| None,
+    registered_at: cdi::registered_at,
+    flaw: |content| without_create_runtime(cdi::registered_at, content),
     is_selective: |_| false,
     needs_file: false,
 };
 const BASE_SPEC: Format = Format {
     registered: containerd::registered,
-    flaw: |_| None,
+    registered_at: containerd::registered_at,
+    flaw: |content| without_create_runtime(containerd::registered_at, content),
     is_selective: |_| false,
     needs_file: true,
 };
+
+fn without_create_runtime(
+    registered_at: fn(&[u8], Stage) -> Option<Registration>,
+    content: &[u8],
+) -> Option<String> {
+    let stage = Stage::CreateRuntime;
+    registered_at(content, stage).is_none().then(|| format!("it has no {stage} hook of devgate's"))
+}
 
 /// Looks for registrations of devgate where the engine looks for hooks. `config` is containerd's
 /// configuration.
@@ -123,9 +139,23 @@ impl Search {
         if serde_json::from_slice::<IgnoredAny>(&content).is_err() {
             self.unusable.push((file, "not JSON".to_owned()));
         } else if let Some(registration) = (format.registered)(&content) {
-            let flaw = (format.flaw)(&content).or_else(|| registration.flaw());
+            let flaw = (format.flaw)(&content);
+            let flaw = flaw.or_else(|| registration.flaw(Stage::CreateRuntime));
+            let poststop = (format.registered_at)(&content, Stage::Poststop);
+            let poststop_flaw = poststop_flaw(&registration, poststop);
             let is_selective = (format.is_selective)(&content);
-            self.found.push(Found { engine, file, registration, flaw, is_selective });
+            let found = Found { engine, file, registration, flaw, poststop_flaw, is_selective };
+            self.found.push(found);
         }
     }
+}
+
+fn poststop_flaw(registration: &Registration, poststop: Option<Registration>) -> Option<String> {
+    let Some(poststop) = poststop else {
+        return Some(format!("the hook is not called at {}", Stage::Poststop));
+    };
+    if poststop.binary != registration.binary {
+        return Some(format!("at {} {} is called", Stage::Poststop, poststop.binary.display()));
+    }
+    poststop.flaw(Stage::Poststop)
 }

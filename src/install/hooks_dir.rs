@@ -16,12 +16,12 @@ use super::regex;
 use super::registration::Registration;
 use super::{InstallError, Root, registrable};
 use crate::files::Last;
+use crate::oci::Stage;
 
 /// The file's name: engines run hooks in the order of these names.
 const FILE: &str = "devgate.json";
 
 const VERSION: &str = "1.0.0";
-const STAGE: &str = "createRuntime";
 
 /// One condition for the hook to be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,7 +176,7 @@ impl HooksDir {
             "version": VERSION,
             "hook": hook.hook(),
             "when": when,
-            "stages": [STAGE],
+            "stages": Stage::ALL.map(Stage::name),
         }));
         let ours = |content: &[u8]| registered(content).is_some();
         let change = Change::own(root, &file, (content, 0o644), ours, foreign)?;
@@ -258,18 +258,24 @@ pub fn registered(content: &[u8]) -> Option<Registration> {
     Registration::of(file.get("hook")?.as_object()?)
 }
 
+/// The same, if the file has this stage.
+pub fn registered_at(content: &[u8], stage: Stage) -> Option<Registration> {
+    let file: Value = serde_json::from_slice(content).ok()?;
+    let stages = file["stages"].as_array()?;
+    registered(content).filter(|_| stages.contains(&json!(stage.name())))
+}
+
 /// Why a hooks file that has a registration is none that the engine runs before a container
 /// starts.
 pub fn flaw(content: &[u8]) -> Option<String> {
     let file: Value = serde_json::from_slice(content).ok()?;
-    let stages = file["stages"].as_array();
-    let has_stage = stages.is_some_and(|stages| stages.contains(&json!(STAGE)));
+    let has_stage = registered_at(content, Stage::CreateRuntime).is_some();
     let conditions = file["when"].as_object();
     let can_match =
         conditions.is_some_and(|when| when.values().any(|value| *value != json!(false)));
     [
         (file["version"] == VERSION, format!("its version is not {VERSION:?}")),
-        (has_stage, format!("its stages have no {STAGE:?}")),
+        (has_stage, format!("its stages have no \"{}\"", Stage::CreateRuntime)),
         (can_match, "its \"when\" has nothing to match".to_owned()),
     ]
     .into_iter()

@@ -4,10 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::oci::Stage;
+
 /// The program's name, and the first of its arguments.
 const NAME: &str = "devgate";
 
 const COMMAND: &str = "hook";
+
+/// The option for the stage at which the hook is called.
+const STAGE: &str = "--stage";
 
 /// After how many seconds the runtime kills the hook, and doesn't start the container. The hook
 /// waits up to 10 s for the cgroup's lock and works for up to 2.5 s; on a machine that is so busy
@@ -15,7 +20,8 @@ const COMMAND: &str = "hook";
 pub const TIMEOUT: u32 = 60;
 
 /// The hook's options, which all have a value.
-pub const OPTIONS: [&str; 9] = [
+pub const OPTIONS: [&str; 10] = [
+    STAGE,
     "--default-devices",
     "--stale",
     "--override-ancestor",
@@ -43,6 +49,15 @@ impl Registration {
         Registration { binary: binary.to_owned(), args }
     }
 
+    /// The same for one stage alone, so that the hook need not tell it by the state. This is for
+    /// registrations that have hooks of their own for each stage.
+    pub fn at(&self, stage: Stage) -> Registration {
+        let mut args = self.args.clone();
+        let place = args.len().min(2);
+        args.splice(place..place, [STAGE, stage.name()].map(str::to_owned));
+        Registration { args, ..self.clone() }
+    }
+
     /// As the runtime-spec writes a hook.
     pub fn hook(&self) -> Map<String, Value> {
         let path = json!(self.binary.to_string_lossy());
@@ -63,21 +78,25 @@ impl Registration {
 
     /// The log that it names.
     pub fn log(&self) -> Option<&Path> {
-        let mut args = self.args.iter();
-        let mut log = None;
-        while let Some(arg) = args.next() {
-            log = match arg.strip_prefix("--log") {
-                Some("") => args.next().map(String::as_str),
-                Some(value) if value.starts_with('=') => Some(&value[1..]),
-                _ => log,
-            };
-        }
-        log.map(Path::new)
+        self.value_of("--log").map(Path::new)
     }
 
-    /// What is wrong with the arguments: with these devgate is no hook, or fails. Their values are
-    /// not looked at.
-    pub fn flaw(&self) -> Option<String> {
+    fn value_of(&self, option: &str) -> Option<&str> {
+        let mut args = self.args.iter();
+        let mut value = None;
+        while let Some(arg) = args.next() {
+            value = match arg.strip_prefix(option) {
+                Some("") => args.next().map(String::as_str),
+                Some(given) if given.starts_with('=') => Some(&given[1..]),
+                _ => value,
+            };
+        }
+        value
+    }
+
+    /// What is wrong with the arguments of a hook that is called at this stage: with these devgate
+    /// is no hook, or fails. Of their values only the stage is looked at.
+    pub fn flaw(&self, stage: Stage) -> Option<String> {
         let mut args = self.args.iter().skip(1);
         if args.next().is_none_or(|command| command != COMMAND) {
             return Some(format!("its second argument is not {COMMAND:?}"));
@@ -93,7 +112,8 @@ impl Registration {
                 return Some(format!("{arg} has no value"));
             }
         }
-        None
+        let other = self.value_of(STAGE).filter(|named| *named != stage.name());
+        other.map(|named| format!("it is called at {stage} with {STAGE} {named}"))
     }
 
     fn is_devgates(&self) -> bool {
@@ -121,17 +141,29 @@ mod tests {
 
     #[test]
     fn arguments_that_are_no_hooks_are_told() {
-        let flaw = |args: &[&str]| with(args).flaw();
+        let flaw = |args: &[&str]| with(args).flaw(Stage::CreateRuntime);
         assert_eq!(flaw(&["devgate", "hook", "--log", "/l", "--stale=own"]), None);
+        assert_eq!(flaw(&["devgate", "hook", "--stage", "createRuntime"]), None);
         for args in [
             &[][..],
             &["devgate"],
             &["devgate", "inspect"],
             &["devgate", "hook", "--logs", "/l"],
             &["devgate", "hook", "--log"],
+            &["devgate", "hook", "--stage", "poststop"],
+            &["devgate", "hook", "--stage=createruntime"],
         ] {
             assert!(flaw(args).is_some(), "{args:?}");
         }
+    }
+
+    #[test]
+    fn a_registration_for_one_stage_says_so() {
+        let own = with(&["devgate", "hook", "--log", "/l"]);
+        let at = own.at(Stage::Poststop);
+        assert_eq!(at.args, ["devgate", "hook", "--stage", "poststop", "--log", "/l"]);
+        assert_eq!((at.log(), at.flaw(Stage::Poststop)), (Some(Path::new("/l")), None));
+        assert!(at.flaw(Stage::CreateRuntime).is_some());
     }
 
     #[test]

@@ -5,10 +5,13 @@ mod config;
 mod document;
 mod entry;
 mod json;
+mod stage;
 mod state;
+mod status;
 
 pub use config::{Config, read_config, read_rules};
 pub use document::{Document, OciError};
 pub use entry::DeviceEntry;
 pub use json::shortened;
-pub use state::{ANNOTATION_PREFIX, HookInput, State, read_hook_input};
+pub use stage::Stage;
+pub use state::{ANNOTATION_PREFIX, HookCall, HookInput, State, read_hook_call, read_hook_input};

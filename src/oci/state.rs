@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 use super::config::{Config, parse_config};
 use super::document::{Document, OciError, read_bounded, read_regular_file};
 use super::json::{Plain, member, parse_first, shortened};
+use super::status::IsStopped;
 
 /// What a hook needs of the state. Runtimes add keys of their own, and know statuses that are
 /// not in the specification: these are not looked at.
@@ -18,6 +19,9 @@ use super::json::{Plain, member, parse_first, shortened};
 pub struct State {
     /// The container's name to its runtime.
     pub id: String,
+    /// Whether the status is "stopped": runc, crun and podman say so at poststop, and at no other
+    /// stage.
+    pub is_stopped: bool,
     /// The container's process on the host; absent where there is none.
     pid: Option<i64>,
     /// Its bundle; absent where the config was given on standard input.
@@ -32,6 +36,7 @@ pub const ANNOTATION_PREFIX: &str = "io.devgate.";
 #[derive(Default)]
 struct Members {
     id: Option<String>,
+    status: Option<IsStopped>,
     pid: Option<i64>,
     bundle: Option<String>,
     annotations: Option<Option<Own>>,
@@ -41,6 +46,7 @@ struct Members {
 #[serde(field_identifier, rename_all = "lowercase")]
 enum Key {
     Id,
+    Status,
     Pid,
     Bundle,
     Annotations,
@@ -71,6 +77,7 @@ impl<'de> Visitor<'de> for MembersSeed {
         while let Some(key) = map.next_key::<Key>()? {
             match key {
                 Key::Id => member(&mut map, &mut members.id, Plain::new())?,
+                Key::Status => member(&mut map, &mut members.status, Plain::new())?,
                 Key::Pid => member(&mut map, &mut members.pid, PidSeed)?,
                 Key::Bundle => member(&mut map, &mut members.bundle, Plain::new())?,
                 Key::Annotations => member(&mut map, &mut members.annotations, Plain::new())?,
@@ -153,6 +160,7 @@ impl TryFrom<Members> for State {
             .ok_or_else(|| value("id", "missing (expected the container's id)".to_owned()))?;
         Ok(State {
             id,
+            is_stopped: members.status.is_some_and(|IsStopped(stopped)| stopped),
             pid: members.pid,
             bundle: members.bundle.map(PathBuf::from),
             annotations: members.annotations.flatten().unwrap_or_default().0,
@@ -171,6 +179,18 @@ impl State {
         })?;
         let valid = i32::try_from(pid).ok().filter(|pid| *pid > 0);
         valid.ok_or_else(|| value("pid", not_a_pid(pid)))
+    }
+
+    /// The container's process, if the state names one. Where there is none, crun says 0 and
+    /// others say nothing.
+    ///
+    /// # Errors
+    /// The id is none that a process can have.
+    pub fn process(&self) -> Result<Option<i32>, OciError> {
+        match self.pid {
+            None | Some(0) => Ok(None),
+            Some(_) => self.pid().map(Some),
+        }
     }
 
     fn bundle(&self) -> Result<&Path, OciError> {
@@ -192,6 +212,17 @@ fn value(path: &str, problem: String) -> OciError {
     OciError::Value { document: Document::State, path: path.to_owned(), problem }
 }
 
+/// What a runtime writes to a hook's standard input, of which the state is read.
+#[derive(Clone, Debug)]
+pub struct HookCall {
+    /// The container's state.
+    pub state: State,
+    /// The state's bytes and what follows them.
+    bytes: Vec<u8>,
+    /// How many bytes the state has.
+    length: usize,
+}
+
 /// All that a hook works on.
 #[derive(Clone, Debug)]
 pub struct HookInput {
@@ -201,21 +232,40 @@ pub struct HookInput {
     pub config: Config,
 }
 
+/// The state on `stdin`.
+///
+/// # Errors
+/// Names the JSON path and what was expected.
+pub fn read_hook_call(stdin: impl Read) -> Result<HookCall, OciError> {
+    let bytes = read_bounded(stdin, &Document::State)?;
+    let (members, length) = parse_first(&Document::State, &bytes, MembersSeed)?;
+    let state = State::try_from(members)?;
+    Ok(HookCall { state, bytes, length })
+}
+
 /// The state on `stdin`, and config.json: a second JSON document on `stdin`, or in the state's
 /// bundle.
 ///
 /// # Errors
 /// Names the document, the JSON path and what was expected.
 pub fn read_hook_input(stdin: impl Read) -> Result<HookInput, OciError> {
-    let bytes = read_bounded(stdin, &Document::State)?;
-    let (members, length) = parse_first(&Document::State, &bytes, MembersSeed)?;
-    let state = State::try_from(members)?;
-    let rest = bytes.get(length..).unwrap_or_default().trim_ascii_start();
-    let config = match rest.is_empty() {
-        false => parse_config(rest, Document::ConfigOnStdin)?,
-        true => config_of_bundle(state.bundle()?)?,
-    };
-    Ok(HookInput { state, config })
+    read_hook_call(stdin)?.with_config()
+}
+
+impl HookCall {
+    /// Reads config.json: a second JSON document, or in the state's bundle.
+    ///
+    /// # Errors
+    /// Names the document, the JSON path and what was expected.
+    pub fn with_config(self) -> Result<HookInput, OciError> {
+        let HookCall { state, bytes, length } = self;
+        let rest = bytes.get(length..).unwrap_or_default().trim_ascii_start();
+        let config = match rest.is_empty() {
+            false => parse_config(rest, Document::ConfigOnStdin)?,
+            true => config_of_bundle(state.bundle()?)?,
+        };
+        Ok(HookInput { state, config })
+    }
 }
 
 fn config_of_bundle(bundle: &Path) -> Result<Config, OciError> {

@@ -58,7 +58,7 @@ pub fn isolated(program: &str) -> Command {
 }
 
 /// A command that is ended when it takes too long.
-fn timed(program: &str) -> Command {
+pub fn timed(program: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args(["-k", "5", SECONDS, program]);
     command

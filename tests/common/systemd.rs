@@ -1,12 +1,12 @@
-//! systemd as process 1 of namespaces of its own, on this machine's files below an overlay that
-//! goes with it, in a cgroup of the test's.
+//! systemd as process 1 of namespaces of its own, on the files of this machine or of another Debian
+//! below an overlay that goes with it, in a cgroup of the test's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::cgroup::TestCgroup;
-use super::engine::eventually;
+use super::engine::{eventually, timed};
 use super::require::{bpf, require};
 
 const SYSTEMD: &str = "/lib/systemd/systemd";
@@ -18,7 +18,7 @@ pub fn ready() -> bool {
 }
 
 /// $1: the cgroup, as the namespaces see it; $2: a folder for the overlay; $3: systemd; $4: a
-/// script for its root directory before it is that.
+/// script for its root directory before it is that; $5: the root directory whose files it has.
 const BOOT: &str = r#"
 mount --make-rprivate /
 umount -R /sys/fs/cgroup
@@ -28,7 +28,7 @@ exec unshare --mount --pid --fork --uts --ipc --net --cgroup --kill-child sh -ec
 mount -t tmpfs -o size=600m overlay "$1"
 mkdir "$1/upper" "$1/work" "$1/root"
 root=$1/root
-mount -t overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" overlay "$root"
+mount -t overlay -o "lowerdir=$4,upperdir=$1/upper,workdir=$1/work" overlay "$root"
 mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"
@@ -55,7 +55,7 @@ pivot_root . .old
 umount -l .old
 exec env -i container=test PATH=/usr/sbin:/usr/bin "$2" --system --unit=units.target \
   systemd.show_status=0
-' sh "$2" "$3" "$4"
+' sh "$2" "$3" "$4" "$5"
 "#;
 
 /// systemd with its units.
@@ -69,6 +69,11 @@ impl Booted {
     /// With these units, by name, and what a script makes of its root directory before it boots:
     /// the script is run there, where `.` is.
     pub fn new(services: &[(&str, String)], script: &str) -> Booted {
+        Booted::of(Path::new("/"), services, script)
+    }
+
+    /// The same on the files below another root directory.
+    pub fn of(root: &Path, services: &[(&str, String)], script: &str) -> Booted {
         let files = tempfile::tempdir().expect("a folder can be made");
         let (units, overlay) = (files.path().join("units"), files.path().join("overlay"));
         fs::create_dir(&units).expect("a folder can be made");
@@ -84,13 +89,30 @@ impl Booted {
         let name = Path::new("/").join(cgroup.path().file_name().expect("it has a name"));
         let child = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-ec", BOOT, "sh"])
-            .args([&name, &overlay, Path::new(SYSTEMD), Path::new(script)])
+            .args([&name, &overlay, Path::new(SYSTEMD), Path::new(script), root])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("unshare can be run");
         Booted { child, cgroup, _files: files }
+    }
+
+    /// The cgroup of all its units.
+    pub fn cgroup(&self) -> &Path {
+        self.cgroup.path()
+    }
+
+    /// A command in its namespaces, and in the cgroup of one of its services.
+    pub fn command(&self, service: &str, program: &str) -> Command {
+        let init = fs::read_to_string(self.cgroup().join("init.scope/cgroup.procs"));
+        let init = init.expect("systemd runs");
+        let mut command = timed("sh");
+        command.args(["-ec", r#"echo $$ > "$1/cgroup.procs"; shift; exec nsenter "$@""#, "sh"]);
+        command.arg(self.unit(service)).args(["--target", init.trim()]);
+        command.args(["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--root", "--wd"]);
+        command.arg(program);
+        command
     }
 
     /// A unit's cgroup.

@@ -1,10 +1,12 @@
 //! Pins whose cgroup is gone.
 
+use std::os::fd::AsFd;
 use std::thread::sleep;
 use std::time::Duration;
 
-use devgate::hold::Pins;
+use devgate::hold::{Pins, Swept};
 
+use super::common::bpf::Foreign;
 use super::common::bpffs::BpfFs;
 use super::common::cgroup::TestCgroup;
 use super::common::require;
@@ -29,6 +31,15 @@ fn remove(pins: &Pins, cgroup: &TestCgroup) {
     }
 }
 
+/// Longer than any sweep takes.
+const EVER: Duration = Duration::from_secs(3600);
+
+fn ids(pins: &Pins) -> Vec<u64> {
+    let mut ids = pins.ids().expect("the directory can be listed");
+    ids.sort_unstable();
+    ids
+}
+
 #[test]
 fn dead_pins_are_removed_and_live_ones_stay() {
     if !require::bpf() {
@@ -37,15 +48,19 @@ fn dead_pins_are_removed_and_live_ones_stay() {
     let bpffs = BpfFs::new();
     let pins = pins(&bpffs);
     let (dead, live) = (held(&pins), held(&pins));
+    let (dead_id, live_id) = (id(&dead), id(&live));
+    assert!(!pins.remove_dead(dead_id).expect("the pin can be read"));
     remove(&pins, &dead);
-    let swept = pins.sweep(None, 0).expect("the pins can be swept");
-    assert_eq!((swept.seen, swept.removed), (2, 1));
-    assert_eq!(pins.ids().expect("the directory can be listed"), [id(&live)]);
+    assert!(pins.is_dead(dead_id).expect("the pin can be read"));
+    assert!(pins.remove_dead(dead_id).expect("the pin can be removed"));
+    assert!(!pins.remove_dead(dead_id).expect("there is none"));
+    assert!(!pins.remove_dead(live_id).expect("the pin can be read"));
+    assert_eq!(ids(&pins), [live_id]);
     assert_eq!(live.attached().ids.len(), 2);
 }
 
 #[test]
-fn a_limited_sweep_begins_elsewhere_each_time() {
+fn a_short_sweep_ends_in_time() {
     if !require::bpf() {
         return;
     }
@@ -55,10 +70,40 @@ fn a_limited_sweep_begins_elsewhere_each_time() {
     for cgroup in &cgroups {
         remove(&pins, cgroup);
     }
-    let nothing = pins.sweep(Some(Duration::ZERO), 0).expect("the pins can be swept");
-    assert_eq!((nothing.seen, nothing.removed), (0, 0));
-    let all = pins.sweep(None, u64::MAX).expect("the pins can be swept");
-    assert_eq!((all.seen, all.removed), (8, 8));
+    let nothing = pins.sweep_some(Duration::ZERO, 0).expect("the pins can be swept");
+    assert_eq!(nothing, Swept { seen: 0, removed: 0 });
+    let all = pins.sweep_some(EVER, 0).expect("the pins can be swept");
+    assert_eq!(all, Swept { seen: 8, removed: 8 });
+}
+
+/// Dead pins behind live ones are found by some seeds, and a sweep looks at a few pins only.
+#[test]
+fn short_sweeps_begin_elsewhere_each_time() {
+    if !require::bpf() {
+        return;
+    }
+    let bpffs = BpfFs::new();
+    let pins = pins(&bpffs);
+    let (cgroup, program) = (TestCgroup::new(), Foreign::allowing("many"));
+    let link = program.link(cgroup.open().as_fd());
+    for name in 1..=300 {
+        bpffs.pin(&format!("devgate/{name}"), &link);
+    }
+    let at_once: Vec<usize> =
+        (0..300).map(|seed| pins.sweep_some(EVER, seed).expect("it can be swept").seen).collect();
+    assert!(at_once.iter().all(|seen| *seen == 8), "{at_once:?}");
+    assert_eq!(ids(&pins).len(), 300, "none of them is dead");
+    cgroup.remove().expect("a pin does not hold its cgroup");
+    while !pins.is_dead(1).expect("the pin can be read") {
+        sleep(Duration::from_millis(1));
+    }
+    let mut sweeps = 0;
+    while !ids(&pins).is_empty() {
+        let swept = pins.sweep_some(EVER, 7919 * sweeps).expect("it can be swept");
+        assert_eq!(swept.seen, swept.removed);
+        sweeps += 1;
+        assert!(sweeps < 100, "{} are left", ids(&pins).len());
+    }
 }
 
 #[test]
@@ -71,8 +116,8 @@ fn other_files_stay() {
     let foreign = super::common::bpf::map();
     bpffs.pin("devgate/by-hand", &foreign);
     bpffs.pin("devgate/17", &foreign);
-    let swept = pins.sweep(None, 0).expect("the pins can be swept");
-    assert_eq!((swept.seen, swept.removed), (1, 0));
+    let swept = pins.sweep_some(EVER, 0).expect("the pins can be swept");
+    assert_eq!(swept, Swept { seen: 1, removed: 0 });
     for name in ["by-hand", "17"] {
         let path = bpffs.path().join("devgate").join(name);
         std::fs::remove_file(path).expect("it is there still");

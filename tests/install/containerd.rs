@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::common::command::devgate;
 use super::common::engine::find;
@@ -42,6 +42,15 @@ impl Node {
     }
 }
 
+/// devgate's hooks with these options, each for its own stage.
+fn hooks(options: &[&str]) -> Value {
+    let hook = |stage| {
+        let args = [&["devgate", "hook", "--stage", stage], options].concat();
+        json!([{"path": BINARY, "args": args, "timeout": 60}])
+    };
+    json!({"createRuntime": hook("createRuntime"), "poststop": hook("poststop")})
+}
+
 #[test]
 fn nothing_is_edited_silently() {
     let node = Node::with_config("version = 2\n");
@@ -57,8 +66,7 @@ fn nothing_is_edited_silently() {
         assert!(run.text().contains(&lines(table)), "{run:?}");
     }
     let spec = node.machine.json(SPEC);
-    let hook = json!({"path": "/usr/bin/devgate", "args": ["devgate", "hook"], "timeout": 60});
-    assert_eq!(spec["hooks"], json!({"createRuntime": [hook]}));
+    assert_eq!(spec["hooks"], hooks(&[]));
     assert_eq!((&spec["ociVersion"], &spec["linux"]), (&json!("1.1.0"), &json!({})));
 }
 
@@ -163,9 +171,7 @@ fn a_base_spec_that_is_there_is_kept() {
     node.machine.install(&["containerd", "--apply", "--log", "/l"]).success();
     let spec = node.machine.json(SPEC);
     assert_eq!(spec["linux"]["mine"], true);
-    let hook = &spec["hooks"]["createRuntime"];
-    let args = ["devgate", "hook", "--log", "/l"];
-    assert_eq!(hook, &json!([{"path": BINARY, "args": args, "timeout": 60}]));
+    assert_eq!(spec["hooks"], hooks(&["--log", "/l"]));
 }
 
 #[test]

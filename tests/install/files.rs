@@ -25,6 +25,14 @@ fn args<'a>(engine: &'a str, spec: &'a str) -> Vec<&'a str> {
     if engine == "containerd" { vec![engine, "--spec", spec] } else { vec![engine] }
 }
 
+/// How the arguments of its hooks name their stages. A file for a hooks directory has one hook.
+fn stages(engine: &str) -> &'static [&'static str] {
+    match engine {
+        "cdi" | "containerd" => &[r#","--stage","createRuntime""#, r#","--stage","poststop""#],
+        _ => &[""],
+    }
+}
+
 /// A machine, and a spec for containerd's hook to be added to.
 fn machine() -> (Machine, String) {
     let machine = Machine::new();
@@ -43,7 +51,9 @@ fn a_file_is_made_and_goes_again() {
         assert!(run.success().starts_with(&created), "{run:?}");
         let hook = machine.json(file).to_string();
         assert!(hook.contains(r#""path":"/usr/bin/devgate""#), "{hook}");
-        assert!(hook.contains(r#""args":["devgate","hook"]"#), "{hook}");
+        let args =
+            stages(engine).iter().map(|stage| format!(r#""args":["devgate","hook"{stage}]"#));
+        args.for_each(|args| assert!(hook.contains(&args), "{hook}"));
         let mode = machine.at(file).metadata().expect("it is there").mode() & 0o7777;
         assert_eq!(mode, 0o644);
         let run = machine.uninstall(&[engine]);
@@ -139,8 +149,11 @@ fn the_hooks_options_travel() {
         ];
         machine.install(&[&args(engine, &spec)[..], &options].concat()).success();
         let hook = machine.json(file).to_string();
-        let listed = r#""args":["devgate","hook","--default-devices","none","--stale","own","--override-ancestor","replace","--retval-programs","allow","--hold","require","--rootless","fail","--log","/var/lib/devgate/devgate.log","--log-dir","/var/log/of-containers","--log-format","json"]"#;
-        assert!(hook.contains(listed), "{hook}");
+        let listed = r#","--default-devices","none","--stale","own","--override-ancestor","replace","--retval-programs","allow","--hold","require","--rootless","fail","--log","/var/lib/devgate/devgate.log","--log-dir","/var/log/of-containers","--log-format","json"]"#;
+        for stage in stages(engine) {
+            let args = format!(r#""args":["devgate","hook"{stage}{listed}"#);
+            assert!(hook.contains(&args), "{hook}");
+        }
         let run = machine.install(&[&args(engine, &spec)[..], &["--log", "here.log"]].concat());
         assert_eq!(run.failure(), "the log here.log is not an absolute path in UTF-8");
     }

@@ -15,7 +15,7 @@ fn the_file_is_of_hooks_1_0_0() {
         "version": "1.0.0",
         "hook": {"path": "/usr/bin/devgate", "args": args, "timeout": 60},
         "when": {"always": true},
-        "stages": ["createRuntime"],
+        "stages": ["createRuntime", "poststop"],
     });
     assert_eq!(machine.json(USR), expected);
 }

@@ -9,6 +9,7 @@ mod hooks_dir;
 mod machine;
 mod nodes;
 mod races;
+mod upgrade;
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -153,12 +153,10 @@ fn strings(list: &Value) -> Vec<&str> {
 }
 
 /// The hook that a registration of any engine holds.
-fn assert_is_ours(hook: &Value) {
+fn assert_is_ours(hook: &Value, stage: &[&str]) {
     assert_eq!(hook["path"], format!("/{BINARY}"));
-    assert_eq!(
-        strings(&hook["args"]),
-        ["devgate", "hook", "--log", "/var/lib/devgate/devgate.log"]
-    );
+    let log = ["--log", "/var/lib/devgate/devgate.log"];
+    assert_eq!(strings(&hook["args"]), [&["devgate", "hook"], stage, &log].concat());
 }
 
 fn ready() -> bool {
@@ -177,9 +175,11 @@ fn installing_registers_the_hook_with_the_engines_of_pods() {
     let (mode, user, content) = &files[Path::new(BINARY)];
     assert_eq!((*mode, *user), (0o755, 0));
     assert!(*content == fs::read("target/release/devgate").expect("it was built"));
-    assert_is_ours(&node.json(HOOK_FILE)["hook"]);
+    assert_is_ours(&node.json(HOOK_FILE)["hook"], &[]);
     assert!(!node.root().join(UNREAD).exists());
-    assert_is_ours(&node.json(BASE_SPEC)["hooks"]["createRuntime"][0]);
+    for stage in ["createRuntime", "poststop"] {
+        assert_is_ours(&node.json(BASE_SPEC)["hooks"][stage][0], &["--stage", stage]);
+    }
     let named = format!("base_runtime_spec = \"/{BASE_SPEC}\"");
     assert!(node.read(CONFIG_TOML).contains(&named), "{}", node.read(CONFIG_TOML));
     let edited = fs::metadata(node.root().join(CONFIG_TOML)).expect("it is there");

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests of real engines run: packages of the machine's own Debian and, in
 # target/testbed, what that has no or only an older version of:
-#   trixie/       a root file system with podman 5, crun and runc
+#   trixie/       a root file system with podman 5, crun, runc, criu and systemd
 #   containerd2/  containerd 2, alone in its folder: the runc beside it needs a newer libc
 #   nri/          hook-injector, a plugin of containerd 2
 # What is there is not made again, unless this script is newer. As root.
@@ -17,6 +17,7 @@ packages() {
 		busybox-static /bin/busybox
 		containerd /usr/bin/containerd
 		crun /usr/bin/crun
+		dbus /usr/bin/dbus-daemon
 		debian-archive-keyring $keyring
 		mmdebstrap /usr/bin/mmdebstrap
 		podman /usr/bin/podman
@@ -72,7 +73,7 @@ trixie() {
 	# Whoever installs a package there later wants its documentation, so the file of dpkg's
 	# options goes in the end. netavark comes first, or apt takes the CNI plugins in its place.
 	unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=essential \
-		--include=netavark,containernetworking-plugins-,podman,crun,runc,busybox-static \
+		--include=netavark,containernetworking-plugins-,podman,crun,runc,busybox-static,systemd,dbus,criu,libcriu2 \
 		--keyring="$keyring" --aptopt="$testbed/apt.conf" \
 		--dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/info/*' \

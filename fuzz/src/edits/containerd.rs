@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use devgate::install::{
-    Apply, Containerd, Foreign, Plan, RUNC, SpecSource, Step, containerd_handlers,
+    Apply, Containerd, Foreign, Plan, RUNC, Registration, SpecSource, Step, containerd_handlers,
 };
+use devgate::oci::Stage;
 use serde_json::{Value, json};
 
 use super::machine::{Machine, hook, planned};
@@ -98,7 +99,9 @@ fn check_edited(machine: &Machine, before: &[u8], tree: &Value, runtime: &[&str]
     }
     let spec = machine.read(SPEC).expect("it was written");
     let spec: Value = serde_json::from_slice(&spec).expect("it is JSON");
-    assert_eq!(spec["hooks"]["createRuntime"], json!([hook().hook()]));
+    for stage in Stage::ALL {
+        assert_eq!(spec["hooks"][stage.name()], json!([hook().at(stage).hook()]));
+    }
 }
 
 fn text(content: &[u8]) -> std::borrow::Cow<'_, str> {
@@ -140,18 +143,25 @@ pub fn check_spec(machine: &Machine, content: &[u8]) {
     let written = machine.read(SPEC).expect("it was written");
     let mut after: Value = serde_json::from_slice(&written).expect("it is JSON");
     let mut before: Value = serde_json::from_slice(content).expect("others are refused");
-    let hooks = after["hooks"]["createRuntime"].as_array_mut().expect("hooks");
-    assert_eq!(hooks.pop(), Some(Value::Object(hook().hook())));
-    let kept = before["hooks"]["createRuntime"].take();
+    for stage in Stage::ALL {
+        check_added(&mut before["hooks"], &mut after["hooks"], stage);
+    }
+    assert_eq!(after, before);
+    machine.write(GIVEN, &written);
+    assert_eq!(machine.apply(&install().expect("it is a spec")), [Step::Unchanged]);
+    let ours = |found: &Registration| *found == hook().at(Stage::CreateRuntime);
+    let plan = show.uninstall(&machine.root, ours).expect("it is not named");
+    assert_eq!(machine.apply(&plan), [Step::Remove]);
+}
+
+/// The hook is the stage's last one, and those before it are there still. Makes both the same.
+fn check_added(before: &mut Value, after: &mut Value, stage: Stage) {
+    let hooks = after[stage.name()].as_array_mut().expect("hooks");
+    assert_eq!(hooks.pop(), Some(Value::Object(hook().at(stage).hook())));
+    let kept = before[stage.name()].take();
     let kept = kept.as_array().into_iter().flatten();
     let ours =
         |hook: &Value| serde_json::to_string(hook).is_ok_and(|text| text.contains("devgate"));
     assert!(kept.filter(|hook| !ours(hook)).all(|hook| hooks.contains(hook)), "a hook is lost");
-    before["hooks"]["createRuntime"] = Value::Array(std::mem::take(hooks));
-    after["hooks"]["createRuntime"] = before["hooks"]["createRuntime"].clone();
-    assert_eq!(after, before);
-    machine.write(GIVEN, &written);
-    assert_eq!(machine.apply(&install().expect("it is a spec")), [Step::Unchanged]);
-    let plan = show.uninstall(&machine.root, |found| *found == hook()).expect("it is not named");
-    assert_eq!(machine.apply(&plan), [Step::Remove]);
+    before[stage.name()] = after[stage.name()].clone();
 }

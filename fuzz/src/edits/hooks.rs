@@ -5,6 +5,7 @@ use std::path::Path;
 use devgate::install::{
     CONFIG, Cdi, Condition, Engine, Foreign, HooksDir, InstallError, Plan, Root, Step, When, find,
 };
+use devgate::oci::Stage;
 use serde_json::Value;
 
 use super::machine::{Machine, hook, planned};
@@ -33,7 +34,9 @@ const FILES: [File; 2] = [
         path: "/etc/cdi/devgate.io-policy.json",
         engine: Engine::Cdi,
         install: |root, foreign| in_cdi().install(root, &hook(), foreign),
-        uninstall: |root| in_cdi().uninstall(root, |found| *found == hook()),
+        uninstall: |root| {
+            in_cdi().uninstall(root, |found| *found == hook().at(Stage::CreateRuntime))
+        },
     },
 ];
 

@@ -106,10 +106,10 @@ fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
     let policy = rules.policy();
     let options = Options { enforce: options(), ..Options::default() };
     let enforced = hook::run(&state, rules, options)?;
-    let Enforced::Attached { cgroup, in_force: InForce { outcome, .. }, insns, .. } = enforced
-    else {
+    let Enforced::Attached { cgroup, in_force, insns, .. } = enforced else {
         bail!("the hook takes root for rootless");
     };
+    let InForce { outcome, .. } = *in_force;
     let attached = query(stage.cgroup().as_fd())?.ids;
     writeln!(out, "cgroup    {}", cgroup.display())?;
     writeln!(out, "before    program {stale}, which allows everything: a stale one")?;

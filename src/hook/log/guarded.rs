@@ -1,6 +1,6 @@
 //! The guard's lines.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::{Left, Record};
 use crate::enforce::InForce;
@@ -30,23 +30,9 @@ pub struct Guarded<'e> {
 impl Record {
     /// A record of what the guard did just now.
     pub fn of_guard(guarded: Guarded<'_>) -> Record {
-        let mut record = Record {
-            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-            result: guarded.result,
-            container: guarded.container.map(str::to_owned),
-            cgroup: guarded.cgroup,
-            found: guarded.found,
-            program: None,
-            insns: None,
-            pin: None,
-            unit: None,
-            unit_detached: Vec::new(),
-            detached: Vec::new(),
-            left: Vec::new(),
-            warnings: guarded.warnings,
-            error: guarded.error,
-            microseconds: u64::try_from(guarded.took.as_micros()).unwrap_or(u64::MAX),
-        };
+        let Guarded { result, cgroup, found, error, .. } = guarded;
+        let now = Record::failed(guarded.container, &guarded.warnings, guarded.took);
+        let mut record = Record { result, cgroup, found, error, ..now };
         if let Some((in_force, insns)) = guarded.in_force {
             record.add(in_force, insns);
         }
@@ -56,9 +42,9 @@ impl Record {
     /// The program, and what gave way to it.
     pub(super) fn add(&mut self, in_force: &InForce, insns: usize) {
         let outcome = &in_force.outcome;
-        self.pin = in_force.holding.pin().map(|pin| pin.display().to_string());
         self.unit = in_force.gating.sole().map(|gate| gate.unit.clone());
         self.unit_detached = in_force.gating.detached().map(ProgId::number).collect();
+        self.pin = in_force.holding.pin().map(|pin| pin.display().to_string());
         self.program = Some(outcome.id.number());
         self.insns = Some(insns);
         self.detached = outcome.detached.iter().map(|id| id.number()).collect();

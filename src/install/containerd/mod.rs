@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use config::{ConfigToml, UNWRITTEN};
 pub use major::Major;
 use removal::Removed;
-pub use spec::{SpecSource, registered};
+pub use spec::{SpecSource, registered, registered_at};
 
 use super::document;
 use super::plan::{Change, Foreign, Plan, Step};

@@ -10,6 +10,7 @@ use super::super::{InstallError, Root};
 use super::ctr::{self, CTR};
 use super::major::Major;
 use crate::files::{DOCUMENT_LIMIT, read_regular};
+use crate::oci::Stage;
 
 /// Where the spec comes from that the hook is added to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ fn without_limits(mut spec: Map<String, Value>) -> Map<String, Value> {
     spec
 }
 
-/// The spec with the hook as its last createRuntime hook, and with no other of devgate's.
+/// The spec with the hook as the last one of each stage, and with no other of devgate's.
 pub(super) fn with_hook(
     mut spec: Map<String, Value>,
     origin: &SpecSource,
@@ -95,11 +96,13 @@ pub(super) fn with_hook(
     let hooks = spec.entry("hooks").or_insert(Value::Null);
     let hooks = empty_if_null(hooks, json!({})).as_object_mut();
     let hooks = hooks.ok_or_else(|| wrong(not("hooks")))?;
-    let create = hooks.entry("createRuntime").or_insert(Value::Null);
-    let create = empty_if_null(create, json!([])).as_array_mut();
-    let create = create.ok_or_else(|| wrong(not("hooks.createRuntime")))?;
-    create.retain(|hook| !is_devgates(hook));
-    create.push(Value::Object(hook.hook()));
+    for stage in Stage::ALL {
+        let list = hooks.entry(stage.name()).or_insert(Value::Null);
+        let list = empty_if_null(list, json!([])).as_array_mut();
+        let list = list.ok_or_else(|| wrong(not(&format!("hooks.{stage}"))))?;
+        list.retain(|hook| !is_devgates(hook));
+        list.push(Value::Object(hook.at(stage).hook()));
+    }
     Ok(Value::Object(spec))
 }
 
@@ -121,8 +124,13 @@ fn is_devgates(hook: &Value) -> bool {
 
 /// devgate's registration in a base spec, if it has one.
 pub fn registered(content: &[u8]) -> Option<Registration> {
+    Stage::ALL.into_iter().find_map(|stage| registered_at(content, stage))
+}
+
+/// The same for one stage.
+pub fn registered_at(content: &[u8], stage: Stage) -> Option<Registration> {
     let spec: Map<String, Value> = serde_json::from_slice(content).ok()?;
-    let hooks = spec.get("hooks")?.get("createRuntime")?.as_array()?;
+    let hooks = spec.get("hooks")?.get(stage.name())?.as_array()?;
     hooks.iter().find_map(|hook| Registration::of(hook.as_object()?))
 }
 
@@ -144,9 +152,11 @@ mod tests {
             "createRuntime": [{"path": "/old/devgate"}, {"path": "/b"}]
         }});
         let added = with(&spec).unwrap();
-        let own = Value::Object(Registration::new(Path::new("/usr/bin/devgate"), []).hook());
-        assert_eq!(added["hooks"]["createRuntime"], json!([{"path": "/b"}, own]));
-        assert_eq!(added["hooks"]["poststop"], spec["hooks"]["poststop"]);
+        let hook = Registration::new(Path::new("/usr/bin/devgate"), []);
+        let own = |stage| Value::Object(hook.at(stage).hook());
+        let (create, stop) = (own(Stage::CreateRuntime), own(Stage::Poststop));
+        assert_eq!(added["hooks"]["createRuntime"], json!([{"path": "/b"}, create]));
+        assert_eq!(added["hooks"]["poststop"], json!([{"path": "/a"}, stop]));
         assert_eq!(added["linux"], json!({}));
         assert_eq!(with(&added).unwrap(), added);
     }

@@ -19,8 +19,8 @@ pub type Steps = [(&'static str, Answer)];
 /// The line after the answers.
 pub const READY: &str = "ready";
 
-/// What the container's shell runs. `:` with a redirection opens, and neither reads nor writes.
-const FUNCTIONS: &str = r#"
+/// Functions of the container's shell, one for each kind of step. `:` with a redirection opens, and neither reads nor writes.
+pub const FUNCTIONS: &str = r#"
 say() { echo "$1=${2##*: }"; }
 r() { say "r $1" "$( (: < "$1") 2>&1)"; }
 w() { say "w $1" "$( (: > "$1") 2>&1)"; }
@@ -39,7 +39,7 @@ pub fn script(steps: &Steps) -> String {
 }
 
 /// Reads a line of the script's output.
-fn parse(line: &str) -> (&str, Answer) {
+pub fn parse(line: &str) -> (&str, Answer) {
     match line.split_once('=') {
         // ENXIO and ENODEV: there is no driver, or for /dev/tty no terminal.
         Some((step, "" | "No such device or address" | "No such device")) => (step, Answer::Passed),

@@ -83,7 +83,8 @@ impl Host {
 const INSTALLED: &str = "/usr/local/bin/devgate";
 
 /// What is written goes to a tmpfs, which ends with the mount namespace. Of /sys and cgroups
-/// there is only what is mounted here: the machine's own hierarchies stay out of sight.
+/// there is only what is mounted here: the machine's own hierarchies stay out of sight. CRIU needs
+/// the root of the mount namespace for its own.
 const ENTER: &str = r#"
 lower=$1 place=$2 devgate=$3
 mkdir "$place/copy"
@@ -103,7 +104,10 @@ mount -t tmpfs tmpfs tmp
 mkdir -p ".$place"
 mount --bind "$place" ".$place"
 install -m 0755 "$devgate" usr/local/bin/devgate
-exec chroot . sh -c 'echo ready; read -r line'
+mkdir -p .old
+pivot_root . .old
+umount -l .old
+exec sh -c 'echo ready; read -r line'
 "#;
 
 /// A mount namespace with a copy of a Debian for its root, for as long as its process runs.
@@ -139,6 +143,7 @@ impl Drop for Chroot {
     }
 }
 
-fn trixie() -> PathBuf {
+/// The root directory of `target/testbed/trixie`.
+pub fn trixie() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "target/testbed/trixie"].iter().collect()
 }

@@ -65,6 +65,11 @@ impl Place {
         format!("/{}", self.name)
     }
 
+    /// Its cgroup, as this machine shows it.
+    pub fn cgroup(&self) -> &Path {
+        &self.cgroup
+    }
+
     /// Where this machine shows the cgroup that an engine's hook sees at `path`.
     #[track_caller]
     pub fn cgroup_shown_at(&self, path: &str) -> PathBuf {

@@ -18,13 +18,27 @@ pub struct HookRun {
     pub container: Option<String>,
     pub cgroup: Option<String>,
     pub program: Option<u32>,
+    pub pin: Option<String>,
     pub detached: Vec<u32>,
     pub warnings: Vec<String>,
     pub error: Option<String>,
 }
 
-/// The runs of the hook that logged to this file.
+/// The runs of the hook for containers that started, which logged to this file.
 pub fn hook_runs(log: &str) -> Vec<HookRun> {
+    let mut runs = all_hook_runs(log);
+    runs.retain(|run| run.result != "released");
+    runs
+}
+
+/// The runs of the hook for containers that stopped, which logged to this file.
+pub fn releases(log: &str) -> Vec<HookRun> {
+    let mut runs = all_hook_runs(log);
+    runs.retain(|run| run.result == "released");
+    runs
+}
+
+fn all_hook_runs(log: &str) -> Vec<HookRun> {
     let text = fs::read_to_string(log).expect("the hook made its log");
     let lines = text.lines().map(serde_json::from_str);
     lines.collect::<Result<_, _>>().expect("the log is JSON lines")

@@ -156,3 +156,29 @@ pub struct ContainerId {
     #[prost(string, tag = "1")]
     pub container_id: String,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub struct UpdateContainerResourcesRequest {
+    #[prost(string, tag = "1")]
+    pub container_id: String,
+    #[prost(message, optional, tag = "2")]
+    pub linux: Option<LinuxContainerResources>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct LinuxContainerResources {
+    #[prost(int64, tag = "3")]
+    pub cpu_shares: i64,
+    #[prost(int64, tag = "4")]
+    pub memory_limit_in_bytes: i64,
+    #[prost(string, tag = "6")]
+    pub cpuset_cpus: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct ExecSyncRequest {
+    #[prost(string, tag = "1")]
+    pub container_id: String,
+    #[prost(string, repeated, tag = "2")]
+    pub command: Vec<String>,
+}

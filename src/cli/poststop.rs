@@ -1,0 +1,60 @@
+//! `devgate hook` after a container has stopped. A runtime goes on whatever becomes of it.
+
+use std::time::Instant;
+
+use devgate::hook::{Annotated, Log, Record, Released, release, sweep_dead_pins};
+use devgate::oci::State;
+
+use super::args::Hook;
+use super::hook_options::HookOptions;
+use super::{Exit, complain, hook};
+
+pub fn run(hook: &Hook, state: &State, start: Instant, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    if hook.dry_run {
+        out.extend(PLAN.bytes());
+        return Ok(Exit::Success);
+    }
+    let mut warnings = Vec::new();
+    let mut logs = logs(&hook.options, state, &mut warnings);
+    let released = release(state, hook.options.rootless.into());
+    warnings.extend(sweep_dead_pins());
+    for warning in &warnings {
+        complain(&format!("warning: {warning}"));
+    }
+    if !logs.is_empty() {
+        let record = Record::of_poststop(&state.id, &warnings, &released, start.elapsed());
+        hook::append(&mut logs, &record);
+    }
+    if let Released::InUse { cgroup } = released? {
+        let cgroup = cgroup.display();
+        complain(&format!(
+            "container {} is still in cgroup {cgroup}: nothing is removed",
+            state.id
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+/// The registered log and the container's own. The container is gone, so that without a log, what
+/// is kept for it goes all the same.
+fn logs(options: &HookOptions, state: &State, warnings: &mut Vec<String>) -> Vec<Log> {
+    let format = options.log_format.into();
+    let registered = options.log.as_ref().map(|path| Ok(Log::open(path, format)?));
+    let own = || {
+        let annotated = Annotated::new(&state.annotations)?;
+        let name = annotated.log(options.log_dir())?;
+        name.map(|name| Ok(Log::open_in(options.log_dir(), name, format)?)).transpose()
+    };
+    let own = own().transpose();
+    let opened: Vec<anyhow::Result<Log>> = registered.into_iter().chain(own).collect();
+    let mut failed = |error: anyhow::Error| warnings.push(format!("{error:#}"));
+    opened.into_iter().filter_map(|log| log.map_err(&mut failed).ok()).collect()
+}
+
+/// What a dry run says.
+const PLAN: &str = "\
+plan (dry run: nothing is looked up or changed):
+  find the container's record below /run/devgate/containers
+  leave everything if the record's cgroup is still there
+  remove the pin of that cgroup's link and the record
+";
