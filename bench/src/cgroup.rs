@@ -39,6 +39,12 @@ impl Cgroup {
         fs::write(self.path.join("cgroup.procs"), pid.to_string())
     }
 
+    /// The kernel's id for it.
+    pub fn id(&self) -> io::Result<u64> {
+        use std::os::unix::fs::MetadataExt;
+        Ok(self.dir.metadata()?.ino())
+    }
+
     /// Ids of the programs attached.
     pub fn programs(&self) -> anyhow::Result<Vec<u32>> {
         Ok(sys::query(self.fd())?)

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::attached::Attached;
+use crate::change::{GRANT, HOOK, REVOKE};
 use crate::guard::Guard;
 use crate::hooks::{DEVGATE, FLOOR, Hooks, LIBCGROUPS};
 use crate::programs::RETURN_1;
@@ -61,11 +62,23 @@ pub fn judge(report: &Report) -> Vec<Goal> {
     let kept = report.counts.iter().filter(|count| count.met()).count();
     let all = report.counts.len();
     goals.push(Goal::at_least("policies within their counts", Some(kept as f64), all as f64, ""));
+    goals.extend(changes(report));
     let guard = report.guard.as_ref();
     let containers = guard.map_or(0, |guard| guard.containers);
     let what = format!("guard, {containers} containers, part of one CPU");
     goals.push(Goal::at_most(what, guard.map(Guard::percent), 1.0, " %"));
     goals
+}
+
+fn changes(report: &Report) -> Vec<Goal> {
+    let of = |name: &str| report.changes.iter().find(|change| change.command == name);
+    let held = of(HOOK).map(|hook| hook.over_unheld);
+    let over = |name| of(name).map(|change| change.over_hook);
+    vec![
+        Goal::at_most("hook with link and pin / without", held, 1.15, " x"),
+        Goal::at_most("grant, no node / hook", over(GRANT), 3.0, " x"),
+        Goal::at_most("revoke, no node / hook", over(REVOKE), 3.0, " x"),
+    ]
 }
 
 fn hooks(report: &Report) -> Vec<Goal> {

@@ -20,6 +20,8 @@ use crate::spawn::run;
 use crate::tools::{Tools, write_config};
 use crate::world::World;
 
+const RECORDS: &str = "/run/devgate/containers";
+
 /// The guard's CPU time.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Guard {
@@ -52,6 +54,8 @@ pub struct Effort {
 /// Has a guard watch as many containers for so long.
 pub fn measure(world: &World, tools: &Tools, effort: Effort) -> anyhow::Result<Guard> {
     let Effort { containers, seconds } = effort;
+    // The guard is not to mend what the sections before did to containers of theirs.
+    fs::remove_dir_all(RECORDS).context(RECORDS)?;
     let first = world.cgroup("guard-first")?;
     let process = Opener::start(&first)?;
     let bundle = write_config(world, "guard", &Policy::podman())?;

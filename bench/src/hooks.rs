@@ -94,7 +94,7 @@ pub fn measure(
     let mut contenders = Vec::new();
     let mut failed = Vec::new();
     for (name, command) in [
-        (DEVGATE, vec![tools.devgate.clone(), "hook".into()]),
+        (DEVGATE, vec![tools.devgate.clone(), "hook".into(), "--hold".into(), "no".into()]),
         (FLOOR, vec![floor(world, &format!("floor-{name}"), &program)?]),
         (NOTHING, vec![nothing(world)?]),
         (LIBCGROUPS, vec![tools.libcgroups.clone()]),

@@ -4,6 +4,7 @@
 mod args;
 mod attached;
 mod cgroup;
+mod change;
 mod containers;
 mod counts;
 mod goals;
@@ -75,6 +76,7 @@ fn bench(args: Args) -> anyhow::Result<()> {
         report.compiled.push(loads::compile_and_verify(&policy, rounds)?);
     }
     report.containers = containers::measure(&world, &tools, effort.container)?;
+    report.changes = change::measure(&world, &tools, effort.hook)?;
     report.guard = Some(guard::measure(&world, &tools, effort.guard)?);
     drop(world);
     report.judge();

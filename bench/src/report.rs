@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::args::Effort;
 use crate::attached::Attached;
+use crate::change::Change;
 use crate::containers::Container;
 use crate::counts::Count;
 use crate::goals::{Goal, judge};
@@ -43,7 +44,9 @@ pub struct Report {
     pub containers: Vec<Container>,
     /// 5. Counts.
     pub counts: Vec<Count>,
-    /// 6. The guard.
+    /// 6. Holding and changing.
+    pub changes: Vec<Change>,
+    /// 7. The guard.
     pub guard: Option<Guard>,
 }
 
@@ -68,6 +71,7 @@ impl Report {
             compiled: Vec::new(),
             containers: Vec::new(),
             counts: Vec::new(),
+            changes: Vec::new(),
             guard: None,
         })
     }

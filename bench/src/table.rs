@@ -28,7 +28,8 @@ pub fn text(report: &Report) -> String {
     section("3. Compile and verify, in the library", compiled(report), Vec::new());
     section("4. runc run of a container that does nothing", containers(report), Vec::new());
     section("5. Instructions", counts(report), Vec::new());
-    section("6. devgate guard, nothing happens", guard(report), Vec::new());
+    section("6. Holding a policy, and changing it", changes(report), Vec::new());
+    section("7. devgate guard, nothing happens", guard(report), Vec::new());
     text
 }
 
@@ -45,6 +46,22 @@ fn table(header: &[&str], words: usize, rows: impl Iterator<Item = Vec<String>>)
 fn spread(summary: Summary, digits: usize) -> String {
     let Summary { lower_quartile, upper_quartile, .. } = summary;
     format!("[{lower_quartile:.digits$}, {upper_quartile:.digits$}]")
+}
+
+fn changes(report: &Report) -> Table {
+    let rows = report.changes.iter().map(|change| {
+        vec![
+            change.command.to_owned(),
+            format!("{:.2}", change.over_unheld),
+            format!("{:.2}", change.over_hook),
+            format!("{:.0}", change.us.median),
+            spread(change.us, 0),
+            format!("{:.0}", change.faults),
+            change.us.n.to_string(),
+        ]
+    });
+    let header = ["command", "x hook --hold no", "x hook", "us", "", "faults", "n"];
+    table(&header, 1, rows)
 }
 
 fn guard(report: &Report) -> Table {
