@@ -112,6 +112,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "oci",
             "policy",
             "run_dir",
+            "unit",
             "verify",
         ],
     ),

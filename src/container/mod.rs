@@ -32,7 +32,7 @@ pub use id::{ContainerId, IdError, LONGEST_ID};
 pub use init::{Init, InitError};
 pub use kept::{Kept, KeptStore, LIB_DIR};
 pub use made::{FileRef, MadeNode};
-pub use names::{cgroup_of_unit, container_id};
+pub use names::{CRUN_LEAF, cgroup_of_unit, container_id};
 pub use node::{Made, NodeError, NodeSpec, Removed, make, remove};
 pub use record::{CgroupRef, Record, RecordStore, StartError, Swept};
 pub use store::{Listed, Locked, Store, StoreError, Stored, Version};

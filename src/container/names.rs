@@ -33,7 +33,7 @@ const NAMES: [(&str, &str); 11] = [
 ];
 
 /// crun, with systemd as cgroup manager, puts the container's processes in here, below its scope.
-pub(super) const CRUN_LEAF: &str = "container";
+pub const CRUN_LEAF: &str = "container";
 
 /// The id of the container that this cgroup is, by its path: for crun's cgroup inside of a scope,
 /// by that of the scope.

@@ -4,7 +4,7 @@
 //! options. So the guard runs the hook, late.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
@@ -15,7 +15,7 @@ use super::runtimes::{State, StateError, state};
 use super::{Found, Options, Settings};
 use crate::cgroup::{Cgroup, CgroupError, Process, ProcessError};
 use crate::container::{Record, RecordStore, StoreError};
-use crate::hook::{Annotated, AnnotationError, ContainerRules, Enforced, HookError, run};
+use crate::hook::{Annotated, AnnotationError, ContainerRules, Enforced, HookError, run_in};
 use crate::install::Registration;
 
 /// For how long a container that starts is the hook's.
@@ -41,7 +41,7 @@ pub enum AdoptError {
     #[error("devgate's hook in the config.json of bundle {}: {problem}", bundle.display())]
     Registration {
         /// The bundle.
-        bundle: std::path::PathBuf,
+        bundle: PathBuf,
         /// What is wrong.
         problem: String,
     },
@@ -81,7 +81,7 @@ pub(super) fn adopt(
 ) -> Result<Adopted, AdoptError> {
     let settled = Ok(Adopted::Verdict(Verdict::Settled));
     let wait = Ok(Adopted::Verdict(Verdict::Wait));
-    let Some(State { pid, bundle }) = state(dir)? else { return wait };
+    let Some(State { pid, bundle, cgroups }) = state(dir)? else { return wait };
     let process = match Process::pin(pid) {
         Err(ProcessError::Missing { .. } | ProcessError::Exited { .. }) => return settled,
         process => process.map_err(CgroupError::from)?,
@@ -104,7 +104,8 @@ pub(super) fn adopt(
     let annotated = Annotated::new(&input.state.annotations)?;
     let default_devices = annotated.default_devices(settings.default_devices);
     let rules = ContainerRules { config: input.config.rules, default_devices };
-    let enforced = run(&input.state, rules, settings.hook)?;
+    let above = |cgroup: &Cgroup| containers_own(cgroup, &cgroups);
+    let enforced = run_in(&input.state, rules, settings.hook, above)?;
     let found = match record {
         None => "the container has no record".to_owned(),
         Some(record) => format!("its record is of cgroup {}", record.cgroup.path.display()),
@@ -116,6 +117,20 @@ pub(super) fn adopt(
 fn is_of(record: &Record, cgroup: &Cgroup) -> Result<bool, CgroupError> {
     let recorded = Cgroup::of_id(record.cgroup.id)?;
     Ok(recorded.is_some_and(|recorded| cgroup.is_at_or_below(&recorded)))
+}
+
+/// The container's own cgroup, if its process is in one below it: a systemd inside makes some.
+fn containers_own(cgroup: &Cgroup, stated: &[PathBuf]) -> Result<Option<Cgroup>, CgroupError> {
+    let is_there = |stated: &&PathBuf| cgroup.name().starts_with(stated);
+    let Some(own) = stated.iter().find(is_there) else { return Ok(None) };
+    let mut found = None;
+    while found.as_ref().unwrap_or(cgroup).name() != own {
+        match found.as_ref().unwrap_or(cgroup).parent()? {
+            Some(parent) => found = Some(parent),
+            None => return Ok(None),
+        }
+    }
+    Ok(found)
 }
 
 /// How the policy is to be enforced; `None` if it is not devgate's.

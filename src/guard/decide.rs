@@ -2,6 +2,7 @@
 //! nothing.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::inspect::Generator;
 use crate::kernel::{ProgId, Stale};
@@ -41,6 +42,8 @@ pub struct Seen {
     pub entries: Vec<(ProgId, Identity)>,
     /// The program of devgate's link, if there is one.
     pub link: Option<ProgId>,
+    /// Programs of the cgroups above that are the container's alone.
+    pub above: Vec<(PathBuf, ProgId, Identity)>,
 }
 
 impl Seen {
@@ -83,6 +86,8 @@ pub enum Finding {
     UnwantedLink(ProgId),
     /// Another program is attached.
     Extra(ProgId, Identity),
+    /// Another program decides too, on a cgroup above.
+    Above(PathBuf, ProgId, Maker),
 }
 
 impl fmt::Display for Finding {
@@ -93,6 +98,9 @@ impl fmt::Display for Finding {
             Finding::LinkHolds(id) => write!(f, "the link holds program {id}, another policy"),
             Finding::UnwantedLink(id) => {
                 write!(f, "a link holds program {id}, and none was asked for")
+            }
+            Finding::Above(cgroup, id, maker) => {
+                write!(f, "program {id} ({maker}) is attached to {}", cgroup.display())
             }
             Finding::Extra(id, Identity::Policy) => {
                 write!(f, "program {id} is the policy once more")
@@ -133,6 +141,10 @@ pub fn decide(seen: &Seen, wanted: Wanted) -> Vec<Finding> {
         findings.push(Finding::NoCopy);
     }
     findings.extend(extra);
+    findings.extend(seen.above.iter().filter_map(|(cgroup, id, identity)| match identity {
+        Identity::Policy => None,
+        Identity::Other(maker) => Some(Finding::Above(cgroup.clone(), *id, maker.clone())),
+    }));
     findings
 }
 
@@ -225,10 +237,25 @@ mod tests {
     #[test]
     fn what_is_amiss_is_found_and_no_more() {
         for (entries, link, wanted, stale, expected) in table() {
-            let seen = Seen { entries, link };
+            let seen = Seen { entries, link, above: Vec::new() };
             let wanted = Wanted { link: wanted, stale };
             assert_eq!(decide(&seen, wanted), expected, "{seen:?}, {wanted:?}");
         }
+    }
+
+    #[test]
+    fn a_unit_has_no_other_gate() {
+        let scope = PathBuf::from("/sys/fs/cgroup/c1.scope");
+        let Identity::Other(maker) = crun() else { unreachable!() };
+        let seen = Seen {
+            entries: vec![(A, Policy)],
+            link: None,
+            above: vec![(scope.clone(), CRUN, crun()), (scope.clone(), B, Policy)],
+        };
+        let found = decide(&seen, Wanted { link: Maybe, stale: All });
+        assert_eq!(found, [Finding::Above(scope, CRUN, maker)]);
+        let text = "program 3 (crun) is attached to /sys/fs/cgroup/c1.scope";
+        assert_eq!(found[0].to_string(), text);
     }
 
     #[test]

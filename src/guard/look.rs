@@ -11,25 +11,34 @@ use crate::kernel::{Attached, ProgId, Program, QueryError, query};
 use crate::policy::Policy;
 use crate::verify::verify;
 
-/// What programs there are, and what each is to this policy. `ours` is known to be it.
-pub(super) fn look(
-    cgroup: &Cgroup,
+/// What programs each cgroup has, and what each is to this policy. The first is the container's
+/// own. `ours` is known to be the policy.
+pub(super) fn look<'a>(
+    cgroups: impl Iterator<Item = &'a Cgroup>,
     link: Option<ProgId>,
     policy: &Policy,
     ours: Option<ProgId>,
-) -> Result<(Attached, Seen), QueryError> {
-    let attached = query(cgroup.as_fd())?;
-    let mut entries: Vec<(ProgId, Identity)> = Vec::with_capacity(attached.ids.len());
-    for &id in &attached.ids {
-        let known = entries.iter().find(|(other, _)| *other == id);
-        let identity = match known {
-            Some((_, identity)) => identity.clone(),
-            None if Some(id) == ours => Identity::Policy,
-            None => identify(id, policy),
-        };
-        entries.push((id, identity));
+) -> Result<(Vec<Attached>, Seen), QueryError> {
+    let mut lists = Vec::new();
+    let mut known: Vec<(ProgId, Identity)> = Vec::new();
+    known.extend(ours.map(|id| (id, Identity::Policy)));
+    let mut seen = Seen { entries: Vec::new(), link, above: Vec::new() };
+    for (place, cgroup) in cgroups.enumerate() {
+        let attached = query(cgroup.as_fd())?;
+        for &id in &attached.ids {
+            let identity = match known.iter().find(|(other, _)| *other == id) {
+                Some((_, identity)) => identity.clone(),
+                None => identify(id, policy),
+            };
+            known.push((id, identity.clone()));
+            match place {
+                0 => seen.entries.push((id, identity)),
+                _ => seen.above.push((cgroup.path().to_owned(), id, identity)),
+            }
+        }
+        lists.push(attached);
     }
-    Ok((attached, Seen { entries, link }))
+    Ok((lists, seen))
 }
 
 /// The program of the cgroup's link. Without a directory of pins there is none.

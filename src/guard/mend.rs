@@ -80,12 +80,8 @@ fn mend_recorded(record: &Record, watched: &mut Watched) -> Result<Mended, MendE
     let found = findings.iter().map(ToString::to_string).collect();
     let prepared = prepare(record.policy())?;
     let insns = prepared.verified.program().insns().len();
-    let in_force = enforce(
-        &watched.cgroup,
-        Some(record.id.as_str()),
-        &prepared.verified,
-        record.enforce_options(),
-    )?;
+    let (id, options) = (record.id.as_str(), record.enforce_options());
+    let in_force = enforce(&watched.cgroup, Some(id), &prepared.verified, options)?;
     watched.ours = Some(in_force.outcome.id);
     // What is there now is left as it is until it changes: a program that can't be taken off, say.
     let (attached, seen) = look_at(record, watched)?;
@@ -94,11 +90,11 @@ fn mend_recorded(record: &Record, watched: &mut Watched) -> Result<Mended, MendE
     Ok(Mended::Restored { found, restored: Box::new(Restored { in_force, insns }) })
 }
 
-fn look_at(record: &Record, watched: &mut Watched) -> Result<(Attached, Seen), MendError> {
+fn look_at(record: &Record, watched: &mut Watched) -> Result<(Vec<Attached>, Seen), MendError> {
     let pins = Pins::open(PINS.as_ref()).ok();
     let link = linked(pins.as_ref(), watched.cgroup_id)?;
     watched.has_pin = link.is_some();
-    Ok(look(&watched.cgroup, link, &record.policy(), watched.ours)?)
+    Ok(look(watched.cgroups(), link, &record.policy(), watched.ours)?)
 }
 
 fn link_wanted(record: &Record) -> LinkWanted {

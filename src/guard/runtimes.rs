@@ -1,6 +1,7 @@
 //! Where runtimes keep what they know of their containers, in a table. Whatever the engine, the
 //! state of its runtime names the container's bundle and its first process.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::trusted::{self, TrustError};
+use crate::container::CRUN_LEAF;
 
 /// What is right in a directory of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub(super) struct State {
     pub pid: i32,
     /// The directory with its config.json.
     pub bundle: PathBuf,
+    /// What its own cgroup may be, by paths in the hierarchy: the first that its process is in.
+    pub cgroups: Vec<PathBuf>,
 }
 
 /// Why a state can't be used.
@@ -71,6 +75,9 @@ pub enum StateError {
 struct Runc {
     init_process_pid: i32,
     config: RuncConfig,
+    /// By controller; cgroup2 has none.
+    #[serde(default)]
+    cgroup_paths: BTreeMap<String, PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -80,21 +87,37 @@ struct RuncConfig {
 
 /// runc has the bundle among the labels of its own form of config.json.
 fn runc(bytes: &[u8]) -> serde_json::Result<State> {
-    let Runc { init_process_pid: pid, config } = serde_json::from_slice(bytes)?;
+    let Runc { init_process_pid: pid, config, cgroup_paths } = serde_json::from_slice(bytes)?;
     let bundle = config.labels.iter().find_map(|label| label.strip_prefix("bundle="));
     let missing = || serde::de::Error::custom("config.labels has no bundle");
-    Ok(State { pid, bundle: bundle.ok_or_else(missing)?.into() })
+    let cgroups = Vec::from_iter(cgroup_paths.get("").and_then(|path| in_hierarchy(path)));
+    Ok(State { pid, bundle: bundle.ok_or_else(missing)?.into(), cgroups })
+}
+
+/// runc has no other place for cgroup2 (libcontainer/cgroups, `defaultMountpoint` and `hybridMountpoint`).
+fn in_hierarchy(path: &Path) -> Option<PathBuf> {
+    const MOUNTS: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+    let below = MOUNTS.iter().find_map(|mount| path.strip_prefix(mount).ok())?;
+    Some(Path::new("/").join(below))
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Crun {
     pid: i32,
     bundle: PathBuf,
+    cgroup_path: Option<PathBuf>,
 }
 
+/// In a scope crun makes a cgroup for the container's processes. Elsewhere the container itself
+/// may have made one of that name.
 fn crun(bytes: &[u8]) -> serde_json::Result<State> {
-    let Crun { pid, bundle } = serde_json::from_slice(bytes)?;
-    Ok(State { pid, bundle })
+    let Crun { pid, bundle, cgroup_path } = serde_json::from_slice(bytes)?;
+    let mut cgroups = Vec::from_iter(cgroup_path);
+    if let Some(scope) = cgroups.first().filter(|path| path.extension() == Some("scope".as_ref())) {
+        cgroups.insert(0, scope.join(CRUN_LEAF));
+    }
+    Ok(State { pid, bundle, cgroups })
 }
 
 /// The state in a container's directory; `None` while there is none.
@@ -160,15 +183,23 @@ mod tests {
 
     #[test]
     fn states_of_runtimes_are_understood() {
-        let runc = br#"{"id":"a","init_process_pid":7,"config":{"labels":["x=y","bundle=/b"]}}"#;
+        let runc = br#"{"id":"a","init_process_pid":7,"config":{"labels":["x=y","bundle=/b"]},
+            "cgroup_paths":{"":"/sys/fs/cgroup/a"}}"#;
         let crun = br#"{"pid":7,"cgroup-path":"/a","bundle":"/b","systemd-cgroup":false}"#;
         for (name, text) in [("state.json", &runc[..]), ("status", &crun[..])] {
             let dir = tempfile::tempdir().unwrap();
             assert!(state(dir.path()).unwrap().is_none());
             fs::write(dir.path().join(name), text).unwrap();
-            let expected = State { pid: 7, bundle: "/b".into() };
+            let expected = State { pid: 7, bundle: "/b".into(), cgroups: vec!["/a".into()] };
             assert_eq!(state(dir.path()).unwrap(), Some(expected), "{name}");
         }
+    }
+
+    #[test]
+    fn cruns_cgroup_within_a_scope_comes_first() {
+        let text = br#"{"pid":7,"bundle":"/b","cgroup-path":"/x.slice/libpod-a.scope"}"#;
+        let leaf = PathBuf::from("/x.slice/libpod-a.scope/container");
+        assert_eq!(crun(text).unwrap().cgroups, [leaf.clone(), leaf.parent().unwrap().into()]);
     }
 
     #[test]

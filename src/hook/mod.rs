@@ -123,16 +123,29 @@ impl Enforced {
 /// The container must not start; what was attached before is attached still, or the error tells
 /// what differs.
 pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enforced, HookError> {
+    run_in(state, rules, options, |_| Ok(None))
+}
+
+/// The same for a container that runs. By now its process may be in a cgroup of its own below the
+/// container's: `above` names that one, given the process's.
+pub(crate) fn run_in(
+    state: &State,
+    rules: ContainerRules,
+    options: Options,
+    above: impl FnOnce(&Cgroup) -> Result<Option<Cgroup>, CgroupError>,
+) -> Result<Enforced, HookError> {
     let pid = state.pid()?;
     let prepared = prepare(rules.policy())?;
     let process = Process::pin(pid).map_err(CgroupError::from)?;
-    let cgroup = Cgroup::of(&process)?;
+    let of_process = Cgroup::of(&process)?;
+    let above = above(&of_process)?;
+    let cgroup = above.as_ref().unwrap_or(&of_process);
     let insns = prepared.verified.program().insns().len();
     // It can be moved while the program is attached.
-    let stays = || Ok(cgroup.has(&process)?);
-    match enforce_if(&cgroup, Some(&state.id), &prepared.verified, options.enforce, stays) {
+    let stays = || Ok(of_process.has(&process)?);
+    match enforce_if(cgroup, Some(&state.id), &prepared.verified, options.enforce, stays) {
         Ok(in_force) => {
-            let recorded = recorded::record(state, pid, rules, options.enforce, &cgroup, &in_force);
+            let recorded = recorded::record(state, pid, rules, options.enforce, cgroup, &in_force);
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
             let in_force = Box::new(in_force);
             Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded })

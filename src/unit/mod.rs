@@ -82,6 +82,11 @@ impl<'a> Unit<'a> {
         self.above.last().unwrap_or(self.leaf)
     }
 
+    /// The cgroups above the container's own, up to the unit's; none if the unit's is that.
+    pub fn into_above(self) -> Vec<Cgroup> {
+        self.above
+    }
+
     /// The container's own cgroup and those above it, up to the unit's.
     fn cgroups(&self) -> impl Iterator<Item = &Cgroup> {
         [self.leaf].into_iter().chain(&self.above)

@@ -181,6 +181,35 @@ fn the_hooks_own_options_and_the_annotations_count() {
     });
 }
 
+/// A systemd in a container moves itself to a cgroup below the container's.
+#[test]
+fn a_process_in_a_cgroup_below_is_in_the_containers() {
+    for (runtime, program) in [(Runtime::Runc, "runc"), (Runtime::Crun, "crun")] {
+        if !ready(program) {
+            continue;
+        }
+        with_hookless(runtime, |container| {
+            container.age(60);
+            container.register(&[]);
+            let below = container.running.cgroup.join("init.scope");
+            fs::create_dir(&below).expect("a cgroup can be made");
+            let pid = container.running.pid().to_string();
+            fs::write(below.join("cgroup.procs"), &pid).expect("it can be moved");
+            let events = container.look(&mut container.guard(Found::Hooked));
+            let [Event { cgroup: Some(cgroup), done: Done::Adopted(_), .. }] = &events[..] else {
+                panic!("{program}: {events:?}")
+            };
+            assert_eq!(cgroup.file_name(), container.running.cgroup.file_name(), "{program}");
+            assert_eq!(container.programs(), ["devgate", "devgate"], "{program}");
+            assert!(container.look(&mut container.guard(Found::Hooked)).is_empty());
+            fs::write(container.running.cgroup.join("cgroup.procs"), pid).expect("back");
+            fs::remove_dir(below).expect("it can be removed");
+            let id = "container".parse().expect("an id");
+            assert!(records().remove(&id).expect("it can be removed"));
+        });
+    }
+}
+
 /// The hook of a container that starts may come any moment.
 #[test]
 fn a_container_that_has_just_started_is_the_hooks() {

@@ -8,6 +8,7 @@ mod losses;
 mod podman;
 mod records;
 mod stage;
+mod systemd;
 
 #[path = "../common/mod.rs"]
 mod common;
