@@ -86,7 +86,7 @@ pub enum Enforced {
         /// The container's cgroup.
         cgroup: PathBuf,
         /// The program, what gave way to it, and what holds it.
-        in_force: InForce,
+        in_force: Box<InForce>,
         /// Its instructions.
         insns: usize,
         /// Why the container has no record, if it has none: then it can't be changed.
@@ -129,6 +129,7 @@ pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enf
         Ok(in_force) => {
             let recorded = recorded::record(state, pid, rules, options.enforce, &cgroup, &in_force);
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
+            let in_force = Box::new(in_force);
             Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded })
         }
         Err(cause)
