@@ -291,7 +291,7 @@ mod tests {
             failure: None,
             others: Vec::new(),
         };
-        let gating = Gating::Unit(Box::new(gate));
+        let gating = Gating::Unit(gate);
         let in_force = Box::new(InForce { outcome, holding, gating });
         let enforced = Ok(Enforced::Attached { cgroup, in_force, insns: 22, unrecorded: None });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
