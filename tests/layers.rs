@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 24] = [
+const LAYERS: [(&str, &[&str]); 26] = [
     ("device", &[]),
     ("errors", &[]),
     ("files", &[]),
@@ -31,9 +31,40 @@ const LAYERS: [(&str, &[&str]); 24] = [
         ],
     ),
     (
+        "inspect",
+        &[
+            "analyze",
+            "bpf",
+            "cgroup",
+            "compile",
+            "container",
+            "decode",
+            "device",
+            "kernel",
+            "policy",
+        ],
+    ),
+    ("guard_lock", &["run_dir"]),
+    (
+        "change",
+        &[
+            "cgroup",
+            "container",
+            "device",
+            "enforce",
+            "errors",
+            "hold",
+            "inspect",
+            "kernel",
+            "policy",
+            "run_dir",
+        ],
+    ),
+    (
         "hook",
         &[
             "cgroup",
+            "change",
             "container",
             "enforce",
             "errors",
@@ -57,20 +88,6 @@ const LAYERS: [(&str, &[&str]); 24] = [
             "install",
             "kernel",
             "mounts",
-            "policy",
-        ],
-    ),
-    (
-        "inspect",
-        &[
-            "analyze",
-            "bpf",
-            "cgroup",
-            "compile",
-            "container",
-            "decode",
-            "device",
-            "kernel",
             "policy",
         ],
     ),

@@ -5,10 +5,11 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use devgate::change::{
     Asked, ChangeError, Devices, Edit, Mode, NewGrant, OldNodes, Options, Resolved, Revoked,
-    Stores, find, guard_runs,
+    Stores, find,
 };
 use devgate::container::{DevPath, Grant, Time, User};
 use devgate::device::Access;
+use devgate::guard_lock::guard_runs;
 use devgate::policy::Verdict;
 
 use super::changed::carry_out;

@@ -259,7 +259,13 @@ mod tests {
             others: Vec::new(),
         };
         let in_force = InForce { outcome, holding, gating: Gating::Unit(gate) };
-        let enforced = Ok(Enforced::Attached { cgroup, in_force, insns: 22, unrecorded: None });
+        let enforced = Ok(Enforced::Attached {
+            cgroup,
+            in_force,
+            insns: 22,
+            unrecorded: None,
+            kept_warnings: Vec::new(),
+        });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }
 

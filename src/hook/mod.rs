@@ -91,6 +91,8 @@ pub enum Enforced {
         insns: usize,
         /// Why the container has no record, if it has none: then it can't be changed.
         unrecorded: Option<RecordError>,
+        /// What is kept for the container and does not apply.
+        kept_warnings: Vec<String>,
     },
     /// In a user namespace: the container starts without a program of ours.
     Skipped {
@@ -102,8 +104,11 @@ pub enum Enforced {
 impl Enforced {
     /// What the operator should know, besides the programs that are left.
     pub fn warnings(&self) -> Vec<String> {
-        let Enforced::Attached { in_force, unrecorded, .. } = self else { return Vec::new() };
+        let Enforced::Attached { in_force, unrecorded, kept_warnings, .. } = self else {
+            return Vec::new();
+        };
         let mut warnings = in_force.warnings();
+        warnings.extend(kept_warnings.iter().cloned());
         warnings.extend(unrecorded.iter().map(|error| {
             let why = chain(error);
             format!("the container has no record, so it can't be changed while it runs: {why}")
@@ -119,7 +124,8 @@ impl Enforced {
 /// what differs.
 pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enforced, HookError> {
     let pid = state.pid()?;
-    let prepared = prepare(rules.policy())?;
+    let mut kept = recorded::kept(state);
+    let prepared = prepare(rules.policy().with_grants(kept.rules()))?;
     let process = Process::pin(pid).map_err(CgroupError::from)?;
     let cgroup = Cgroup::of(&process)?;
     let insns = prepared.verified.program().insns().len();
@@ -127,9 +133,12 @@ pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enf
     let stays = || Ok(cgroup.has(&process)?);
     match enforce_if(&cgroup, Some(&state.id), &prepared.verified, options.enforce, stays) {
         Ok(in_force) => {
-            let recorded = recorded::record(state, pid, rules, options.enforce, &cgroup, &in_force);
+            recorded::make_nodes(&mut kept, state, pid);
+            let kept_warnings = std::mem::take(&mut kept.warnings);
+            let options = options.enforce;
+            let recorded = recorded::record(state, pid, rules, options, &cgroup, &in_force, kept);
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
-            Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded })
+            Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded, kept_warnings })
         }
         Err(cause)
             if options.rootless == Rootless::Warn

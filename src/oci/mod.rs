@@ -7,7 +7,7 @@ mod entry;
 mod json;
 mod state;
 
-pub use config::{Config, read_config, read_rules};
+pub use config::{Config, read_config, read_root, read_rules};
 pub use document::{Document, OciError};
 pub use entry::DeviceEntry;
 pub use json::shortened;
