@@ -87,7 +87,7 @@ fn restart(users: &[&str]) {
     podman.command_succeeds(&[&first, users, &last].concat());
     let id = podman_says(&podman, &["ps", "--quiet", "--no-trunc"]);
     let open = || podman_says(&podman, &["exec", "kept", "sh", "-c", OPEN]);
-    assert!(open().contains("No such file"), "{}", open());
+    assert!(open().contains("no such file"), "{}", open());
     let told = devgate(&["grant", &id[..12], "/dev/fuse", "--keep"], "");
     assert!(told.success().contains("node /dev/fuse made"), "{told:?}");
     assert_eq!(open(), "opened");
@@ -100,9 +100,9 @@ fn restart(users: &[&str]) {
     assert!(history.success().contains("keep    + allow c 10:229 rw"), "{history:?}");
     let told = devgate(&["revoke", &id, "/dev/fuse"], "");
     assert!(told.success().contains("node /dev/fuse removed"), "{told:?}");
-    assert!(open().contains("No such file"), "{}", open());
+    assert!(open().contains("no such file"), "{}", open());
     podman.command_succeeds(&["restart", "--time=0", "kept"]);
-    assert!(open().contains("No such file"), "{}", open());
+    assert!(open().contains("no such file"), "{}", open());
 }
 
 /// Gives a root file system to the mapped root, as podman does with an image's.

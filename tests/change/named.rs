@@ -19,7 +19,7 @@ fn by_all_that_inspect_takes() {
     let below = stage.cgroup.child();
     let inside = Sleeper::within(&below);
     let (pid, inner) = (stage.pid().to_string(), inside.pid().to_string());
-    for name in [ID, &ID[..12], &ID[..2], &pid, &inner, stage.cgroup.text(), below.text()] {
+    for name in [ID, &ID[..12], &ID[..4], &pid, &inner, stage.cgroup.text(), below.text()] {
         let told = stage.runs(&["revoke", name, "c 1:11", "--dry-run"]);
         assert!(told.contains(&format!("container {ID}\n")), "{name}: {told}");
     }
