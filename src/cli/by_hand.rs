@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use devgate::cgroup::Cgroup;
 use devgate::container::{RecordStore, container_id};
-use devgate::enforce::enforce;
+use devgate::enforce::{EnforceOptions, enforce};
 use devgate::hold::{PINS, Pins};
 use devgate::kernel::{self, ProgId};
 use devgate::run_dir::RunDir;
+use devgate::unit::{UnitMode, is_in_unit};
 
 use super::args::{Apply, Detach};
 use super::{Exit, config, warn};
@@ -18,8 +19,14 @@ use super::{Exit, config, warn};
 pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let prepared = config::prepared(&apply.rules)?;
     let cgroup = Cgroup::open(&apply.cgroup)?;
-    let id = id_of(&cgroup);
-    let in_force = enforce(&cgroup, id.as_deref(), &prepared.verified, apply.attach.into())?;
+    let options = EnforceOptions::from(apply.attach);
+    let id = match options.unit {
+        UnitMode::Try | UnitMode::Require => {
+            id_of(&cgroup).context("whose cgroup it is can't be told")?
+        }
+        UnitMode::No => None,
+    };
+    let in_force = enforce(&cgroup, id.as_deref(), &prepared.verified, options)?;
     let outcome = &in_force.outcome;
     let insns = prepared.verified.program().insns().len();
     writeln!(out, "attached program {} ({insns} instructions)", outcome.id)?;
@@ -54,16 +61,20 @@ pub fn detach(detach: &Detach, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The id of the container whose cgroup this is: by its record, or by the cgroup's name.
-fn id_of(cgroup: &Cgroup) -> Option<String> {
-    let number = cgroup.id().ok();
-    let records = RunDir::open().and_then(|dir| RecordStore::records(&dir)).ok();
-    let listed = records.and_then(|records| records.list().ok()).into_iter().flatten();
-    let mut recorded = listed.filter_map(|(_, record)| record.ok());
-    match recorded.find(|record| Some(record.cgroup.id) == number) {
-        Some(record) => Some(record.id.to_string()),
-        None => container_id(cgroup.name()).map(str::to_owned),
+/// The id of the container whose cgroup this is: by the cgroup's name, or by the records for one
+/// that an engine named in its own way. Only a container in a unit needs it.
+fn id_of(cgroup: &Cgroup) -> anyhow::Result<Option<String>> {
+    if !is_in_unit(cgroup) {
+        return Ok(None);
     }
+    if let Some(id) = container_id(cgroup.name()) {
+        return Ok(Some(id.to_owned()));
+    }
+    let number = cgroup.id()?;
+    let records = RecordStore::records(&RunDir::open()?)?.list()?;
+    let mut readable = records.into_iter().filter_map(|(_, record)| record.ok());
+    let own = readable.find(|record| record.cgroup.id == number);
+    Ok(own.map(|record| record.id.to_string()))
 }
 
 /// Removes devgate's link to the cgroup if it holds this program: otherwise that stays in force.

@@ -14,8 +14,8 @@ use crate::compile::compile;
 use crate::errors::chain;
 use crate::hold::{HoldMode, Holding, LinkBefore, hold};
 use crate::kernel::{
-    AboveError, AttachError, AttachFlags, Attached, Attachment, DirectAttach, LeftReason, Loaded,
-    Outcome, ProgId, load, query,
+    AboveError, AttachError, AttachFlags, Attached, Attachment, DetachError, DirectAttach,
+    LeftReason, Loaded, Outcome, ProgId, detach, load, query,
 };
 use crate::policy::Policy;
 use crate::unit::{Gating, UnitMode};
@@ -62,14 +62,9 @@ pub struct InForce {
 }
 
 impl InForce {
-    fn new(mut outcome: Outcome, holding: Holding, gating: Gating) -> InForce {
-        // Attaching could not know that this link is devgate's and about to change.
+    fn new(cgroup: &Cgroup, mut outcome: Outcome, holding: Holding, gating: Gating) -> InForce {
         if let Some(before) = holding.before() {
-            let link = (before, LeftReason::Link);
-            if outcome.left.contains(&link) {
-                outcome.left.retain(|left| *left != link);
-                outcome.detached.push(before);
-            }
+            settle(cgroup, &mut outcome, before);
         }
         InForce { outcome, holding, gating }
     }
@@ -164,10 +159,35 @@ fn put(
         Err(cause) => Err(link_restored(cgroup, &before, cause)),
     });
     match done {
-        Ok(holding) => Ok(InForce::new(attachment.keep(), holding, gatekeeper.keep())),
+        Ok(holding) => Ok(InForce::new(cgroup, attachment.keep(), holding, gatekeeper.keep())),
         // What is attached besides a link that keeps the new program only restricts further.
         Err(cause @ EnforceError::LinkNotRestored { .. }) => Err(cause),
         Err(cause) => Err(undone(cgroup, attachment, gatekeeper.undone(cause))),
+    }
+}
+
+/// Attaching could not know that the link of program `before` is devgate's and about to change:
+/// what it says of that program may be true no more.
+fn settle(cgroup: &Cgroup, outcome: &mut Outcome, before: ProgId) {
+    let Some(place) = outcome.left.iter().position(|(id, _)| *id == before) else { return };
+    let look = || query(cgroup.as_fd());
+    let reason = match (look().or_else(|_| look()), outcome.left.swap_remove(place).1) {
+        // Its copy could not be detached before.
+        (Ok(attached), reason) if attached.ids.contains(&before) => {
+            match detach(cgroup.as_fd(), before) {
+                Ok(_) => None,
+                Err(DetachError::Open { errno, .. }) => Some(LeftReason::Unopened(errno)),
+                Err(DetachError::Detach { errno, .. }) => Some(LeftReason::Undetached(errno)),
+                Err(DetachError::Link { .. } | DetachError::Query(_)) => Some(reason),
+            }
+        }
+        // The link alone held it, and has another program now.
+        (Ok(_), _) | (Err(_), LeftReason::Link) => None,
+        (Err(_), reason) => Some(reason),
+    };
+    match reason {
+        Some(reason) => outcome.left.push((before, reason)),
+        None => outcome.detached.push(before),
     }
 }
 

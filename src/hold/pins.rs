@@ -139,10 +139,18 @@ impl Pins {
     /// # Errors
     /// The pin is not a link to that cgroup, or cannot be removed.
     pub fn release(&self, cgroup_id: u64) -> Result<bool, HoldError> {
-        let Some((link, _)) = self.live(cgroup_id)? else { return Ok(false) };
+        self.take(cgroup_id).map(|link| link.is_some())
+    }
+
+    /// The same, with what the link was.
+    pub(super) fn take(&self, cgroup_id: u64) -> Result<Option<Link>, HoldError> {
+        let Some((link, described)) = self.live(cgroup_id)? else { return Ok(None) };
         match link.detach() {
             // Without the call, the link ends with its pin.
-            Ok(()) | Err(Errno::EINVAL) => self.remove(cgroup_id),
+            Ok(()) | Err(Errno::EINVAL) => {
+                self.remove(cgroup_id)?;
+                Ok(Some(described))
+            }
             Err(errno) => Err(HoldError::Detach { path: self.path(cgroup_id), errno }),
         }
     }

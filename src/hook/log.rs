@@ -259,6 +259,7 @@ mod tests {
             others: Vec::new(),
         };
         let in_force = InForce { outcome, holding, gating: Gating::Unit(gate) };
+        let in_force = Box::new(in_force);
         let enforced = Ok(Enforced::Attached {
             cgroup,
             in_force,

@@ -86,7 +86,7 @@ pub enum Enforced {
         /// The container's cgroup.
         cgroup: PathBuf,
         /// The program, what gave way to it, and what holds it.
-        in_force: InForce,
+        in_force: Box<InForce>,
         /// Its instructions.
         insns: usize,
         /// Why the container has no record, if it has none: then it can't be changed.
@@ -138,6 +138,7 @@ pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enf
             let options = options.enforce;
             let recorded = recorded::record(state, pid, rules, options, &cgroup, &in_force, kept);
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
+            let in_force = Box::new(in_force);
             Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded, kept_warnings })
         }
         Err(cause)

@@ -93,6 +93,17 @@ impl Booted {
         Booted { child, cgroup, _files: files }
     }
 
+    /// The root of its hierarchy.
+    pub fn cgroup(&self) -> &Path {
+        self.cgroup.path()
+    }
+
+    /// Process 1, by its id on the host, once it is systemd.
+    pub fn init(&self) -> Option<i32> {
+        let procs = fs::read_to_string(self.cgroup.path().join("init.scope/cgroup.procs"));
+        procs.ok()?.lines().next()?.parse().ok()
+    }
+
     /// A unit's cgroup.
     pub fn unit(&self, name: &str) -> PathBuf {
         self.cgroup.path().join("system.slice").join(format!("{name}.service"))

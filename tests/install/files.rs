@@ -132,6 +132,8 @@ fn the_hooks_options_travel() {
             "allow",
             "--hold",
             "require",
+            "--unit",
+            "no",
             "--rootless",
             "fail",
             "--log-dir",
@@ -139,7 +141,7 @@ fn the_hooks_options_travel() {
         ];
         machine.install(&[&args(engine, &spec)[..], &options].concat()).success();
         let hook = machine.json(file).to_string();
-        let listed = r#""args":["devgate","hook","--default-devices","none","--stale","own","--override-ancestor","replace","--retval-programs","allow","--hold","require","--rootless","fail","--log","/var/lib/devgate/devgate.log","--log-dir","/var/log/of-containers","--log-format","json"]"#;
+        let listed = r#""args":["devgate","hook","--default-devices","none","--stale","own","--override-ancestor","replace","--retval-programs","allow","--hold","require","--unit","no","--rootless","fail","--log","/var/lib/devgate/devgate.log","--log-dir","/var/log/of-containers","--log-format","json"]"#;
         assert!(hook.contains(listed), "{hook}");
         let run = machine.install(&[&args(engine, &spec)[..], &["--log", "here.log"]].concat());
         assert_eq!(run.failure(), "the log here.log is not an absolute path in UTF-8");

@@ -17,6 +17,7 @@ packages() {
 		busybox-static /bin/busybox
 		containerd /usr/bin/containerd
 		crun /usr/bin/crun
+		dbus-daemon /usr/bin/dbus-daemon
 		debian-archive-keyring $keyring
 		mmdebstrap /usr/bin/mmdebstrap
 		podman /usr/bin/podman

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use devgate::cgroup::Cgroup;
 use devgate::container::RecordStore;
 use devgate::device::{Access, DeviceType, Request};
-use devgate::enforce::{EnforceOptions, InForce, enforce, prepare};
+use devgate::enforce::{EnforceOptions, enforce, prepare};
 use devgate::hook::{self, ContainerRules, Enforced, Options};
 use devgate::kernel::{DirectAttach, ProgId, query};
 use devgate::oci::{HookInput, State, read_hook_input};
@@ -106,10 +106,10 @@ fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
     let policy = rules.policy();
     let options = Options { enforce: options(), ..Options::default() };
     let enforced = hook::run(&state, rules, options)?;
-    let Enforced::Attached { cgroup, in_force: InForce { outcome, .. }, insns, .. } = enforced
-    else {
+    let Enforced::Attached { cgroup, in_force, insns, .. } = enforced else {
         bail!("the hook takes root for rootless");
     };
+    let outcome = in_force.outcome;
     let attached = query(stage.cgroup().as_fd())?.ids;
     writeln!(out, "cgroup    {}", cgroup.display())?;
     writeln!(out, "before    program {stale}, which allows everything: a stale one")?;
