@@ -21,6 +21,7 @@ pub mod doctor;
 pub mod enforce;
 pub mod errors;
 pub mod files;
+pub mod gc;
 pub mod hold;
 pub mod hook;
 pub mod inspect;

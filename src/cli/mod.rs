@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod describe;
 mod doctor;
+mod gc;
 mod hook;
 mod hook_options;
 mod inspect;
@@ -70,7 +71,7 @@ pub fn main() -> ExitCode {
         return Exit::Usage.into();
     };
     let mut out = Vec::new();
-    let changes = matches!(command, Command::Apply(_) | Command::Detach(_));
+    let changes = matches!(command, Command::Apply(_) | Command::Detach(_) | Command::Gc(_));
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
     match (outcome, written) {
@@ -125,6 +126,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
+        Command::Gc(gc) => gc::run(&gc, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),

@@ -144,6 +144,9 @@ impl Pins {
     /// # Errors
     /// The pin is not a link to that cgroup, or cannot be removed.
     pub fn release(&self, cgroup_id: u64) -> Result<bool, HoldError> {
+        if self.is_dead(cgroup_id)? {
+            return self.remove(cgroup_id);
+        }
         let Some((link, _)) = self.live(cgroup_id)? else { return Ok(false) };
         match link.detach() {
             // Without the call, the link ends with its pin.
