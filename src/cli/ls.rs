@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
+use anyhow::Context;
 use devgate::cgroup::Cgroup;
-use devgate::inspect::{Listed, list};
+use devgate::inspect::{Links, Listed, list};
+use devgate::kernel::Program;
 use serde::Serialize;
 
 use super::args::Ls;
@@ -15,6 +17,7 @@ struct Entry<'l> {
     cgroup: String,
     container: Option<&'l str>,
     programs: Vec<u32>,
+    held: Vec<u32>,
     summary: String,
     marks: Vec<String>,
 }
@@ -24,7 +27,8 @@ pub fn run(ls: &Ls, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Some(dir) => Cgroup::open(dir)?,
         None => Cgroup::top()?,
     };
-    let listed = list(root.path())?;
+    let links = Links::read().context("listing bpf_links")?;
+    let listed = list(root.path(), &links)?;
     if ls.json {
         serde_json::to_writer(&mut *out, &listed.iter().map(entry).collect::<Vec<_>>())?;
         writeln!(out)?;
@@ -42,6 +46,7 @@ fn entry(listed: &Listed) -> Entry<'_> {
         cgroup: listed.cgroup.display().to_string(),
         container: listed.container.as_deref(),
         programs: listed.programs.iter().map(|program| program.id.number()).collect(),
+        held: listed.held.iter().map(|id| id.number()).collect(),
         summary: listed.summary.to_string(),
         marks: listed.marks.iter().map(ToString::to_string).collect(),
     }
@@ -78,9 +83,12 @@ fn short(id: &str) -> &str {
 }
 
 fn programs(cgroup: &Listed) -> String {
-    let one = |program: &devgate::kernel::Program| match program.name.as_str() {
-        "" => program.id.to_string(),
-        name => format!("{} {}", program.id, describe::escaped(name)),
+    let one = |program: &Program| {
+        let held = if cgroup.held.contains(&program.id) { ", held by link" } else { "" };
+        match program.name.as_str() {
+            "" => format!("{}{held}", program.id),
+            name => format!("{} {}{held}", program.id, describe::escaped(name)),
+        }
     };
     match cgroup.programs.as_slice() {
         [] => String::new(),

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 /// For how long another process may hold the lock.
 const WAIT: Duration = Duration::from_secs(10);
@@ -17,7 +17,8 @@ const POLL: Duration = Duration::from_millis(2);
 /// Held until it is dropped; others wait for it.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: Flock<File>,
+    /// The lock goes with this descriptor.
+    _file: File,
     path: PathBuf,
 }
 
@@ -45,11 +46,13 @@ impl Lock {
     pub(super) fn now(path: &Path) -> Result<Lock, LockError> {
         loop {
             let file = File::options().write(true).create(true).truncate(false).open(path);
-            let lock = Flock::lock(file.map_err(LockError::Io)?, FlockArg::LockExclusiveNonblock);
-            let file = lock.map_err(|(_, errno)| match errno {
-                Errno::EWOULDBLOCK | Errno::EINTR => LockError::Held,
-                errno => LockError::Io(errno.into()),
-            })?;
+            let file = file.map_err(LockError::Io)?;
+            flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(
+                |errno| match errno {
+                    Errno::WOULDBLOCK | Errno::INTR => LockError::Held,
+                    errno => LockError::Io(errno.into()),
+                },
+            )?;
             // Whoever held it before may have removed it: then the next one is another file.
             if is_at(&file, path).map_err(LockError::Io)? {
                 return Ok(Lock { _file: file, path: path.to_owned() });

@@ -12,8 +12,8 @@ use crate::cgroup::Cgroup;
 use crate::compile::compile;
 use crate::hold::{HoldMode, Holding, hold};
 use crate::kernel::{
-    AboveError, AttachError, AttachFlags, Attached, Attachment, DirectAttach, LeftReason, Loaded,
-    Outcome, load, query,
+    AboveError, AttachError, AttachFlags, Attached, Attachment, DetachError, DirectAttach,
+    LeftReason, Loaded, Outcome, ProgId, detach, load, query,
 };
 use crate::policy::Policy;
 use crate::verify::{Verified, verify};
@@ -53,10 +53,10 @@ pub struct InForce {
 }
 
 impl InForce {
-    fn new(mut outcome: Outcome, holding: Holding) -> InForce {
-        // Attaching could not know that this link is devgate's and about to change.
-        let before = holding.before();
-        outcome.left.retain(|(id, why)| !(Some(*id) == before && *why == LeftReason::Link));
+    fn new(cgroup: &Cgroup, mut outcome: Outcome, holding: Holding) -> InForce {
+        if let Some(before) = holding.before() {
+            settle(cgroup, &mut outcome, before);
+        }
         InForce { outcome, holding }
     }
 
@@ -106,8 +106,33 @@ pub(crate) fn enforce_if(
     let attachment = options.attach.attach(cgroup.as_fd(), &program, &above);
     let attachment = attachment.map_err(|source| explain(cgroup, source))?;
     match check().and_then(|()| holding(cgroup, &program, options.hold)) {
-        Ok(holding) => Ok(InForce::new(attachment.keep(), holding)),
+        Ok(holding) => Ok(InForce::new(cgroup, attachment.keep(), holding)),
         Err(cause) => Err(undone(cgroup, attachment, cause)),
+    }
+}
+
+/// Attaching could not know that the link of program `before` is devgate's and about to change:
+/// what it says of that program may be true no more.
+fn settle(cgroup: &Cgroup, outcome: &mut Outcome, before: ProgId) {
+    let Some(place) = outcome.left.iter().position(|(id, _)| *id == before) else { return };
+    let look = || query(cgroup.as_fd());
+    let reason = match (look().or_else(|_| look()), outcome.left.swap_remove(place).1) {
+        // Its copy could not be detached before.
+        (Ok(attached), reason) if attached.ids.contains(&before) => {
+            match detach(cgroup.as_fd(), before) {
+                Ok(_) => None,
+                Err(DetachError::Open { errno, .. }) => Some(LeftReason::Unopened(errno)),
+                Err(DetachError::Detach { errno, .. }) => Some(LeftReason::Undetached(errno)),
+                Err(DetachError::Link { .. } | DetachError::Query(_)) => Some(reason),
+            }
+        }
+        // The link alone held it, and has another program now.
+        (Ok(_), _) | (Err(_), LeftReason::Link) => None,
+        (Err(_), reason) => Some(reason),
+    };
+    match reason {
+        Some(reason) => outcome.left.push((before, reason)),
+        None => outcome.detached.push(before),
     }
 }
 

@@ -62,7 +62,10 @@ pub fn hold(cgroup: &Cgroup, program: &Loaded, mode: HoldMode) -> Result<Holding
         HoldMode::Require => Pins::make(dir)?.hold(cgroup, program).map(Holding::Link),
         // Where the directory can't be used, nothing in it is devgate's.
         HoldMode::No => match Pins::open(dir) {
-            Ok(pins) => release(&pins, cgroup),
+            Ok(pins) => {
+                let released = pins.take(cgroup.id()?)?.map(|link| link.program);
+                Ok(Holding::No { released })
+            }
             Err(_) => Ok(Holding::No { released: None }),
         },
         HoldMode::Try => {
@@ -79,11 +82,4 @@ pub fn hold(cgroup: &Cgroup, program: &Loaded, mode: HoldMode) -> Result<Holding
             }
         }
     }
-}
-
-fn release(pins: &Pins, cgroup: &Cgroup) -> Result<Holding, HoldError> {
-    let id = cgroup.id()?;
-    let link = pins.get(id)?;
-    pins.release(id)?;
-    Ok(Holding::No { released: link.map(|link| link.program) })
 }

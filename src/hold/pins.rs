@@ -147,10 +147,18 @@ impl Pins {
         if self.is_dead(cgroup_id)? {
             return self.remove(cgroup_id);
         }
-        let Some((link, _)) = self.live(cgroup_id)? else { return Ok(false) };
+        self.take(cgroup_id).map(|link| link.is_some())
+    }
+
+    /// The same, with what the link was.
+    pub(super) fn take(&self, cgroup_id: u64) -> Result<Option<Link>, HoldError> {
+        let Some((link, described)) = self.live(cgroup_id)? else { return Ok(None) };
         match link.detach() {
             // Without the call, the link ends with its pin.
-            Ok(()) | Err(Errno::EINVAL) => self.remove(cgroup_id),
+            Ok(()) | Err(Errno::EINVAL) => {
+                self.remove(cgroup_id)?;
+                Ok(Some(described))
+            }
             Err(errno) => Err(HoldError::Detach { path: self.path(cgroup_id), errno }),
         }
     }

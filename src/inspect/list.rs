@@ -1,12 +1,12 @@
 //! Every cgroup that has a device program of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::{InspectError, Opaque};
+use super::{InspectError, Links, Opaque};
 use crate::analyze::{Budget, explore};
 use crate::bpf;
 use crate::cgroup::{Cgroup, CgroupError};
@@ -83,8 +83,10 @@ pub struct Listed {
     pub depth: usize,
     /// The container that it is by its name.
     pub container: Option<String>,
-    /// Its programs.
+    /// Its programs, each once.
     pub programs: Vec<Program>,
+    /// Those of them that a link holds.
+    pub held: Vec<ProgId>,
     /// What they come to.
     pub summary: Summary,
     /// Signs of trouble.
@@ -107,8 +109,9 @@ pub enum ListError {
 ///
 /// # Errors
 /// A directory or what is attached to it can't be listed. What goes meanwhile is left out.
-pub fn list(root: &Path) -> Result<Vec<Listed>, ListError> {
+pub fn list(root: &Path, links: &Links) -> Result<Vec<Listed>, ListError> {
     let mut lister = Lister {
+        links,
         known: HashMap::new(),
         symbols: Symbols::default(),
         default: default_table(),
@@ -137,7 +140,14 @@ impl Known {
     }
 }
 
-struct Lister {
+/// A cgroup's own programs, each once, and those of them that a link holds.
+struct Own {
+    programs: Vec<Program>,
+    held: Vec<ProgId>,
+}
+
+struct Lister<'l> {
+    links: &'l Links,
     /// What programs do, by tag and length: most containers have the same.
     known: HashMap<([u8; 8], usize), Rc<Known>>,
     symbols: Symbols,
@@ -145,10 +155,10 @@ struct Lister {
     listed: Vec<Listed>,
 }
 
-impl Lister {
+impl Lister<'_> {
     /// `above` has the meanings of the cgroups above that have programs.
     fn walk(&mut self, dir: &Path, above: &mut Vec<Vec<Rc<Known>>>) -> Result<(), ListError> {
-        let programs = programs(dir)?;
+        let Some(Own { programs, held }) = self.programs(dir)? else { return Ok(()) };
         let meanings: Vec<Rc<Known>> =
             programs.iter().map(|program| self.meaning(program)).collect();
         let has_programs = !programs.is_empty();
@@ -160,6 +170,7 @@ impl Lister {
                 summary: self.summary(&meanings),
                 marks: marks(&meanings, above),
                 programs,
+                held,
             });
             above.push(meanings);
         }
@@ -170,6 +181,27 @@ impl Lister {
             above.pop();
         }
         Ok(())
+    }
+
+    /// The cgroup's own programs; `None` if it is gone.
+    fn programs(&self, dir: &Path) -> Result<Option<Own>, InspectError> {
+        let cgroup = match Cgroup::open(dir) {
+            Err(CgroupError::Missing { .. }) => return Ok(None),
+            cgroup => cgroup?,
+        };
+        let attached = match query(cgroup.as_fd()) {
+            Err(QueryError::Gone) => return Ok(None),
+            Err(source) => return Err(InspectError::Query { cgroup: dir.to_owned(), source }),
+            Ok(attached) => attached,
+        };
+        let (mut programs, mut held) = (Vec::new(), Vec::new());
+        let mut known = HashSet::new();
+        let cgroup_id = cgroup.id()?;
+        for id in attached.ids.into_iter().filter(|id| known.insert(*id)) {
+            programs.extend(program(id)?);
+            held.extend(self.links.holding(id, cgroup_id).map(|_| id));
+        }
+        Ok(Some(Own { programs, held }))
     }
 
     fn meaning(&mut self, program: &Program) -> Rc<Known> {
@@ -249,24 +281,6 @@ fn marks(meanings: &[Rc<Known>], above: &[Vec<Rc<Known>>]) -> Vec<Mark> {
         marks.push(Mark::SetsRetval);
     }
     marks
-}
-
-/// The cgroup's own programs; none if it, or they, are gone.
-fn programs(dir: &Path) -> Result<Vec<Program>, InspectError> {
-    let cgroup = match Cgroup::open(dir) {
-        Err(CgroupError::Missing { .. }) => return Ok(Vec::new()),
-        cgroup => cgroup?,
-    };
-    let attached = match query(cgroup.as_fd()) {
-        Err(QueryError::Gone) => return Ok(Vec::new()),
-        Err(source) => return Err(InspectError::Query { cgroup: dir.to_owned(), source }),
-        Ok(attached) => attached,
-    };
-    let mut programs = Vec::with_capacity(attached.ids.len());
-    for id in attached.ids {
-        programs.extend(program(id)?);
-    }
-    Ok(programs)
 }
 
 fn program(id: ProgId) -> Result<Option<Program>, ProgramError> {

@@ -3,17 +3,19 @@
 
 mod effective;
 mod generator;
+mod links;
 mod list;
 mod meaning;
 mod verdict;
 
 pub use effective::{Difference, Effective, differences, effective};
 pub use generator::Generator;
+pub use links::{Held, Links};
 pub use list::{ListError, Listed, Mark, Summary, list};
 pub use meaning::{Meaning, Opaque};
 pub use verdict::{Answer, Judged, judge};
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -25,8 +27,8 @@ use crate::analyze::Budget;
 use crate::bpf;
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::kernel::{
-    AttachFlags, Attached, Link, ProgId, Program, ProgramError, QueryError, Symbols, link_pins,
-    links, query, query_effective,
+    AttachFlags, Attached, ProgId, Program, ProgramError, QueryError, Symbols, query,
+    query_effective,
 };
 
 /// Why a cgroup can't be inspected.
@@ -59,15 +61,6 @@ pub enum InspectError {
 /// Looks at one cgroup while its programs keep going.
 const LOOKS: usize = 32;
 
-/// A bpf_link that holds a program on its cgroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The link's id.
-    pub link: u32,
-    /// Where it is pinned, if that is seen.
-    pub pin: Option<PathBuf>,
-}
-
 /// A program where it is attached.
 #[derive(Clone, Debug)]
 pub struct Attachment {
@@ -75,9 +68,11 @@ pub struct Attachment {
     pub program: Program,
     /// Who made it, by its marks.
     pub generator: Option<Generator>,
-    /// The link that holds it; `None` if it is in the cgroup's own list, or links can't be
-    /// listed.
+    /// The link that holds it; `None` if there is none, or links can't be listed.
     pub held: Option<Held>,
+    /// Whether it is in the cgroup's own list, too: devgate puts it there and has a link hold it.
+    /// The two run as one and are shown as one.
+    pub listed: bool,
     /// Whether it runs for the cgroup that is inspected: one that may be overridden, and is,
     /// does not.
     pub runs: bool,
@@ -112,7 +107,7 @@ pub struct Inspection {
 }
 
 /// Where a program of an [`Inspection`] is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Place {
     Level { level: usize, attachment: usize },
     Unseen(usize),
@@ -120,7 +115,9 @@ enum Place {
 
 impl Inspection {
     /// Every program that runs for the cgroup, in the order in which they do, with the cgroup that
-    /// it is attached to if that is seen. A program that is attached to two cgroups runs twice.
+    /// it is attached to if that is seen. A program that is attached to two cgroups runs twice. One
+    /// that is attached and linked to the same cgroup is here once, unless what runs in between
+    /// makes a difference.
     pub fn running(&self) -> impl Iterator<Item = (Option<&Path>, &Attachment)> {
         self.order.iter().filter_map(|place| match *place {
             Place::Level { level, attachment } => {
@@ -130,34 +127,15 @@ impl Inspection {
             Place::Unseen(index) => Some((None, self.unseen.get(index)?)),
         })
     }
-}
 
-/// The links of the whole system and their pins, to be asked for once.
-#[derive(Debug, Default)]
-pub struct Links {
-    links: Vec<Link>,
-    pins: BTreeMap<u32, PathBuf>,
-}
-
-impl Links {
-    /// All that can be listed: before Linux 5.8 there are none.
-    ///
-    /// # Errors
-    /// EPERM without CAP_SYS_ADMIN.
-    pub fn read() -> nix::Result<Links> {
-        let links = match links() {
-            Err(Errno::EINVAL) => Vec::new(),
-            outcome => outcome?,
-        };
-        // Looking for pins takes a while.
-        let pins = if links.is_empty() { BTreeMap::new() } else { link_pins() };
-        Ok(Links { links, pins })
-    }
-
-    fn holding(&self, id: ProgId, cgroup_id: u64) -> Option<Held> {
-        let holds = |link: &&Link| link.program == id && link.cgroup_id == cgroup_id;
-        let link = self.links.iter().find(holds)?;
-        Some(Held { link: link.id, pin: self.pins.get(&link.id).cloned() })
+    /// Without second runs of a program on one cgroup: they change nothing, unless a program in
+    /// between sets the return value.
+    fn in_order(mut self) -> Inspection {
+        if self.running().all(|(_, attachment)| attachment.meaning.retval.is_none()) {
+            let mut known = HashSet::new();
+            self.order.retain(|place| known.insert(*place));
+        }
+        self
     }
 }
 
@@ -208,31 +186,55 @@ impl Reader<'_> {
         }
         let mut runs: Vec<Vec<bool>> =
             attached.iter().map(|attached| vec![false; attached.ids.len()]).collect();
-        let (mut order, mut unseen) = (Vec::with_capacity(before.len()), Vec::new());
-        for id in before {
-            order.push(match place(id, &attached, &runs) {
-                Some((level, attachment)) => {
-                    runs[level][attachment] = true;
-                    Place::Level { level, attachment }
-                }
+        let places: Vec<Option<(usize, usize)>> = before
+            .iter()
+            .map(|id| {
+                let (level, place) = place(*id, &attached, &runs)?;
+                runs[level][place] = true;
+                Some((level, first(&attached[level].ids, place)))
+            })
+            .collect();
+        let mut levels = Vec::with_capacity(cgroups.len());
+        for ((cgroup, attached), runs) in cgroups.iter().zip(&attached).zip(runs) {
+            levels.push(self.level(cgroup, attached, &runs)?);
+        }
+        let (mut order, mut unseen) = (Vec::with_capacity(places.len()), Vec::new());
+        for (id, place) in before.into_iter().zip(places) {
+            order.push(match place {
+                Some((level, attachment)) => Place::Level { level, attachment },
                 None => {
                     unseen.push(self.attachment(id, None, true)?);
                     Place::Unseen(unseen.len() - 1)
                 }
             });
         }
-        let mut levels = Vec::with_capacity(cgroups.len());
-        for ((cgroup, attached), runs) in cgroups.iter().zip(attached).zip(runs) {
-            let each = attached.ids.iter().zip(runs);
-            let attachments = each.map(|(id, runs)| self.attachment(*id, Some(cgroup), runs));
-            levels.push(Level {
-                cgroup: cgroup.path().to_owned(),
-                attachments: attachments.collect::<Result<_, _>>()?,
-                flags: (!attached.ids.is_empty()).then_some(attached.flags),
-                revision: attached.revision,
-            });
+        let symbols = Rc::clone(&self.symbols);
+        Ok(Some(Inspection { levels, unseen, symbols, order }.in_order()))
+    }
+
+    /// A cgroup's programs, each once.
+    fn level(
+        &mut self,
+        cgroup: &Cgroup,
+        attached: &Attached,
+        runs: &[bool],
+    ) -> Result<Level, InspectError> {
+        let mut attachments: Vec<Attachment> = Vec::with_capacity(attached.ids.len());
+        for (id, runs) in attached.ids.iter().zip(runs) {
+            match attachments.iter_mut().find(|known| known.program.id == *id) {
+                Some(known) => {
+                    known.listed = true;
+                    known.runs |= runs;
+                }
+                None => attachments.push(self.attachment(*id, Some(cgroup), *runs)?),
+            }
         }
-        Ok(Some(Inspection { levels, unseen, symbols: Rc::clone(&self.symbols), order }))
+        Ok(Level {
+            cgroup: cgroup.path().to_owned(),
+            flags: (!attached.ids.is_empty()).then_some(attached.flags),
+            revision: attached.revision,
+            attachments,
+        })
     }
 
     fn attachment(
@@ -259,7 +261,8 @@ impl Reader<'_> {
             Some(cgroup) => self.links.holding(id, cgroup.id()?),
             None => None,
         };
-        Ok(Attachment { program, generator, held, runs, meaning })
+        let listed = held.is_none() && cgroup.is_some();
+        Ok(Attachment { program, generator, held, listed, runs, meaning })
     }
 }
 
@@ -277,4 +280,14 @@ fn place(id: ProgId, attached: &[Attached], counted: &[Vec<bool>]) -> Option<(us
             let place = attached.ids.iter().enumerate().position(free)?;
             Some((level, place))
         })
+}
+
+/// Where the list has first the program that it has at `place`.
+fn first(ids: &[ProgId], place: usize) -> usize {
+    let distinct = |before: &[ProgId]| {
+        let known: HashSet<&ProgId> = before.iter().collect();
+        known.len()
+    };
+    let own = ids.iter().position(|id| Some(id) == ids.get(place)).unwrap_or(place);
+    distinct(&ids[..own])
 }

@@ -23,7 +23,8 @@ const fn call(name: &'static str, number: i64, errnos: &'static [Errno]) -> Row 
 }
 
 const fn bpf(command: u64, errnos: &'static [Errno]) -> Row {
-    let changes = matches!(command, PROG_ATTACH | PROG_DETACH | LINK_CREATE);
+    let changes =
+        matches!(command, PROG_ATTACH | PROG_DETACH | LINK_CREATE | LINK_UPDATE | LINK_DETACH);
     Row { name: "bpf", number: libc::SYS_bpf, command: Some((0, command)), errnos, changes }
 }
 
@@ -33,6 +34,7 @@ const fn fcntl(command: i32, errnos: &'static [Errno]) -> Row {
 }
 
 const PROG_LOAD: u64 = 5;
+const OBJ_PIN: u64 = 6;
 const OBJ_GET: u64 = 7;
 const PROG_ATTACH: u64 = 8;
 const PROG_DETACH: u64 = 9;
@@ -40,6 +42,8 @@ const PROG_GET_FD_BY_ID: u64 = 13;
 const OBJ_GET_INFO_BY_FD: u64 = 15;
 const PROG_QUERY: u64 = 16;
 const LINK_CREATE: u64 = 28;
+const LINK_UPDATE: u64 = 29;
+const LINK_DETACH: u64 = 34;
 const LINK_GET_FD_BY_ID: u64 = 30;
 const LINK_GET_NEXT_ID: u64 = 31;
 
@@ -60,6 +64,9 @@ static ROWS: &[Row] = &[
     bpf(OBJ_GET_INFO_BY_FD, &[EPERM, EAGAIN, ENOMEM]),
     bpf(OBJ_GET, &[EPERM, EAGAIN, ENOMEM, ENOENT, EACCES, EMFILE]),
     bpf(LINK_CREATE, &[EPERM, EAGAIN, ENOMEM, EINVAL, E2BIG, ENOSPC]),
+    bpf(OBJ_PIN, &[EPERM, EAGAIN, ENOMEM, EEXIST, EACCES]),
+    bpf(LINK_UPDATE, &[EPERM, EAGAIN, ENOMEM, ENOENT, ENOLINK]),
+    bpf(LINK_DETACH, &[EPERM, EAGAIN, ENOMEM]),
     bpf(LINK_GET_FD_BY_ID, &[EPERM, EAGAIN, ENOMEM, ENOENT, EMFILE]),
     bpf(LINK_GET_NEXT_ID, &[EPERM, EAGAIN, ENOMEM, ENOENT]),
     fcntl(libc::F_DUPFD_CLOEXEC, &[EMFILE]),
@@ -84,6 +91,7 @@ static ROWS: &[Row] = &[
     call("flock", libc::SYS_flock, &[EINTR, EAGAIN, ENOLCK]),
     call("fstat", libc::SYS_fstat, MEMORY),
     call("fstatfs", libc::SYS_fstatfs, &[EINTR, EIO, ENOMEM, ENOSYS]),
+    call("fsync", libc::SYS_fsync, &[EIO, ENOSPC]),
     call("futex", libc::SYS_futex, &[]),
     call("getcwd", libc::SYS_getcwd, &[ENOENT]),
     call("getdents64", libc::SYS_getdents64, &[ENOENT]),
@@ -117,6 +125,9 @@ static ROWS: &[Row] = &[
     call("read", libc::SYS_read, READ),
     call("readlink", libc::SYS_readlink, STAT),
     call("readlinkat", libc::SYS_readlinkat, STAT),
+    call("rename", libc::SYS_rename, &[EACCES, ENOENT, ENOSPC, EROFS]),
+    call("renameat", libc::SYS_renameat, &[EACCES, ENOENT, ENOSPC, EROFS]),
+    call("renameat2", libc::SYS_renameat2, &[EACCES, ENOENT, ENOSPC, EROFS, EINVAL, ENOSYS]),
     call("rseq", libc::SYS_rseq, &[ENOSYS]),
     call("rt_sigaction", libc::SYS_rt_sigaction, &[]),
     call("rt_sigprocmask", libc::SYS_rt_sigprocmask, &[]),

@@ -2,6 +2,7 @@
 
 use std::process::Command as Process;
 
+use devgate::hold::HoldMode;
 use devgate::kernel::Stale;
 
 use super::common::command::command;
@@ -15,6 +16,8 @@ pub struct Command {
     args: &'static [&'static str],
     pub does: Does,
     pub logs: bool,
+    /// Whether a link is to hold the program.
+    pub holds: Option<HoldMode>,
 }
 
 /// What a command is for.
@@ -27,20 +30,41 @@ pub enum Does {
 }
 
 const fn attach(name: &'static str, stale: Stale, args: &'static [&'static str]) -> Command {
-    Command { name, args, does: Does::Attach(stale), logs: false }
+    Command { name, args, does: Does::Attach(stale), logs: false, holds: None }
 }
 
 static COMMANDS: &[Command] = &[
-    attach("hook", Stale::All, &["hook"]),
-    Command { logs: true, ..attach("hook-log", Stale::All, &["hook", "--log", "LOG"]) },
-    attach("hook-own", Stale::Own, &["hook", "--stale", "own"]),
-    attach("hook-beside", Stale::None, &["hook", "--stale", "none"]),
-    attach("apply", Stale::All, &["apply", "--cgroup", "CGROUP", "--config", "CONFIG"]),
+    attach("hook", Stale::All, &["hook", "--hold", "no"]),
+    Command {
+        logs: true,
+        ..attach("hook-log", Stale::All, &["hook", "--hold", "no", "--log", "LOG"])
+    },
+    attach("hook-own", Stale::Own, &["hook", "--hold", "no", "--stale", "own"]),
+    attach("hook-beside", Stale::None, &["hook", "--hold", "no", "--stale", "none"]),
+    attach(
+        "apply",
+        Stale::All,
+        &["apply", "--hold", "no", "--cgroup", "CGROUP", "--config", "CONFIG"],
+    ),
+    Command {
+        logs: true,
+        holds: Some(HoldMode::Try),
+        ..attach("hook-try", Stale::All, &["hook", "--log", "LOG"])
+    },
+    Command {
+        holds: Some(HoldMode::Require),
+        ..attach("hook-require", Stale::All, &["hook", "--hold", "require"])
+    },
+    Command {
+        holds: Some(HoldMode::Try),
+        ..attach("apply-try", Stale::All, &["apply", "--cgroup", "CGROUP", "--config", "CONFIG"])
+    },
     Command {
         name: "detach",
         args: &["detach", "--cgroup", "CGROUP", "--id", "FIRST"],
         does: Does::Detach,
         logs: false,
+        holds: None,
     },
 ];
 

@@ -5,6 +5,7 @@ mod log;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use devgate::hold::HoldMode;
 use devgate::kernel::{NAME_PREFIX, ProgId, Stale};
 use nix::sys::signal::Signal;
 
@@ -124,9 +125,15 @@ fn success_is_complete(command: &Command, seen: &Observed) -> Result<(), String>
             return Err(format!("program {id} stays, and standard error does not say so"));
         }
     }
-    match seen.gone().iter().find(|id| names(stderr, **id)) {
-        Some(id) => Err(format!("program {id} is gone, and standard error speaks of it")),
-        None => Ok(()),
+    if let Some(id) = seen.gone().iter().find(|id| names(stderr, **id)) {
+        return Err(format!("program {id} is gone, and standard error speaks of it"));
+    }
+    let attached = seen.after().iter().filter(|id| **id == ours).count();
+    let told = stderr.contains("no link holds the program");
+    match (command.holds, attached) {
+        (Some(_), 2) | (None, 1) => Ok(()),
+        (Some(HoldMode::Try), 1) if told => Ok(()),
+        (holds, attached) => Err(format!("{holds:?}: program {ours} is attached {attached} times")),
     }
 }
 
@@ -142,16 +149,16 @@ fn ends_orderly(end: End, stderr: &str) -> Result<(), String> {
 
 fn failure_changes_nothing(seen: &Observed) -> Result<(), String> {
     let stderr = &seen.message;
-    for (what, ids) in [("gone", seen.gone()), ("new", seen.come())] {
+    for (what, ids) in [("gone", seen.fewer()), ("new", seen.more())] {
         if let Some(id) = ids.iter().find(|id| !names(stderr, **id)) {
             return Err(format!("program {id} is {what}, and standard error does not say so"));
         }
     }
     for (word, ids) in [
-        ("missing ", seen.gone()),
-        ("added ", seen.come()),
-        ("not put back ", seen.gone()),
-        ("not taken off ", seen.come()),
+        ("missing ", seen.fewer()),
+        ("added ", seen.more()),
+        ("not put back ", seen.fewer()),
+        ("not taken off ", seen.more()),
     ] {
         if let Some(claim) = claim(stderr, word)
             && claim != BTreeSet::from_iter(ids.clone())

@@ -1,5 +1,7 @@
 //! One run, and what the kernel showed of it.
 
+use std::collections::HashSet;
+
 use devgate::kernel::ProgId;
 
 use super::allowed::{Allowed, Known};
@@ -48,12 +50,24 @@ impl Observed {
         )
     }
 
+    /// Programs that are not attached any more.
     pub fn gone(&self) -> Vec<ProgId> {
-        difference(&self.before.own, self.after())
+        difference(&self.before.own, self.after(), |_, after| after == 0)
     }
 
+    /// Programs that were not attached before.
     pub fn come(&self) -> Vec<ProgId> {
-        difference(self.after(), &self.before.own)
+        difference(self.after(), &self.before.own, |_, before| before == 0)
+    }
+
+    /// Programs that are not attached as often as before: a link may hold one that was attached.
+    pub fn fewer(&self) -> Vec<ProgId> {
+        difference(&self.before.own, self.after(), |before, after| after < before)
+    }
+
+    /// Programs that are attached more often than before.
+    pub fn more(&self) -> Vec<ProgId> {
+        difference(self.after(), &self.before.own, |after, before| before < after)
     }
 
     pub fn stayed(&self) -> impl Iterator<Item = &ProgId> {
@@ -61,8 +75,18 @@ impl Observed {
     }
 }
 
-fn difference(one: &[ProgId], other: &[ProgId]) -> Vec<ProgId> {
-    one.iter().filter(|id| !other.contains(id)).copied().collect()
+/// The programs of one list whose number in it and in the other is like this, each once.
+fn difference(
+    one: &[ProgId],
+    other: &[ProgId],
+    differs: impl Fn(usize, usize) -> bool,
+) -> Vec<ProgId> {
+    let count = |list: &[ProgId], id| list.iter().filter(|known| **known == id).count();
+    let mut ids = one.to_vec();
+    ids.retain(|id| differs(count(one, *id), count(other, *id)));
+    let mut known = HashSet::new();
+    ids.retain(|id| known.insert(*id));
+    ids
 }
 
 /// Ids with commas between them.

@@ -1,18 +1,22 @@
 //! A container's cgroup in a world, put back before each run.
 
-use std::fs;
+use std::ffi::CString;
+use std::fs::{self, DirBuilder};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use devgate::cgroup::Cgroup;
+use devgate::hold::PINS;
 use devgate::kernel::{DetachError, ProgId, detach, query, query_effective};
 use devgate::policy::{DefaultDevices, Policy};
 use tempfile::TempDir;
 
 use super::allowed::{Allowed, Known};
-use super::common::bpf::Foreign;
+use super::common::bpf::{Foreign, pin};
 use super::common::cgroup::TestCgroup;
 use super::common::sleeper::Sleeper;
 use super::worlds::{How, Programs};
@@ -90,12 +94,30 @@ impl<'p> Stage<'p> {
             return;
         }
         self.links.clear();
+        // There may be none.
+        let _ = fs::remove_file(self.pin());
         attached.into_iter().for_each(|id| self.detach(id));
         for (program, how) in &self.programs.stale {
-            self.links.extend(put(program, self.dir.as_fd(), *how));
+            match how {
+                How::Held => self.hold(program),
+                how => self.links.extend(put(program, self.dir.as_fd(), *how)),
+            }
         }
         self.before = self.see().own;
         self.known.keep(&self.before);
+    }
+
+    /// Attaches it and has a pinned link hold it.
+    fn hold(&self, program: &Foreign) {
+        program.attach(self.dir.as_fd(), 2);
+        let link = program.link(self.dir.as_fd());
+        DirBuilder::new().mode(0o700).recursive(true).create(PINS).expect("a bpffs has folders");
+        let path = CString::new(self.pin().into_os_string().into_vec()).expect("no NUL");
+        pin(link.as_fd(), &path);
+    }
+
+    fn pin(&self) -> PathBuf {
+        Path::new(PINS).join(self.dir.id().expect("a cgroup has an id").to_string())
     }
 
     pub fn remove_log(&self) {
@@ -145,8 +167,9 @@ impl<'p> Stage<'p> {
     /// The container's state, as a runtime gives it to the hook.
     pub fn state(&self) -> String {
         let (pid, bundle) = (self.container.pid(), text(self.bundle.path()));
+        let id = self.dir.id().expect("a cgroup has an id");
         format!(
-            r#"{{"ociVersion":"1.2.0","id":"c1","status":"creating","pid":{pid},"bundle":"{bundle}"}}"#
+            r#"{{"ociVersion":"1.2.0","id":"c{id}","status":"creating","pid":{pid},"bundle":"{bundle}"}}"#
         )
     }
 }
@@ -161,6 +184,7 @@ fn put(program: &Foreign, cgroup: std::os::fd::BorrowedFd<'_>, how: How) -> Opti
         How::Override => program.attach(cgroup, 1),
         How::Multi => program.attach(cgroup, 2),
         How::Link => return Some(program.link(cgroup)),
+        How::Held => panic!("only the container's own program is held"),
     }
     None
 }

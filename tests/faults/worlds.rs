@@ -11,6 +11,8 @@ pub enum How {
     Multi,
     /// By a bpf_link, which only its owner can take away.
     Link,
+    /// As devgate does it: attached, and held by a pinned link.
+    Held,
 }
 
 /// Stale programs of one kind.
@@ -84,6 +86,15 @@ pub static WORLDS: &[World] = &[
     refused("override", &[group(1, NULL, How::Override)], None),
     refused("below-exclusive", &[], Some(How::Exclusive)),
     refused("below-override", &[], Some(How::Override)),
+    world("held", &[Group { count: 1, name: "devgate", rule: NULL, how: How::Held }]),
+    world(
+        "held-among",
+        &[
+            Group { count: 1, name: "devgate", rule: NULL, how: How::Held },
+            group(1, ALL, How::Multi),
+            group(1, ZERO, How::Multi),
+        ],
+    ),
     world("own", &[own(1, ALL), group(1, NULL, How::Multi), own(1, ZERO)]),
 ];
 

@@ -1,5 +1,6 @@
 //! Holding a policy by a pinned link, on real cgroups and a bpffs of the test's own.
 
+mod commands;
 mod directory;
 mod links;
 mod sweep;

@@ -61,14 +61,16 @@ fn level(report: &Report, level: &Level, names: &Names, out: &mut Vec<u8>) -> io
     Ok(())
 }
 
+/// The link, and whether it alone keeps the program attached.
 fn held(attachment: &Attachment) -> String {
+    let alone = if attachment.listed { "" } else { ", alone" };
     match &attachment.held {
         None => "-".to_owned(),
         Some(held) => match &held.pin {
-            None => format!("by link {}", held.link),
+            None => format!("by link {}{alone}", held.link),
             Some(pin) => {
                 let pin = describe::escaped(&pin.display().to_string());
-                format!("by link {} at {pin}", held.link)
+                format!("by link {} at {pin}{alone}", held.link)
             }
         },
     }
