@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 27] = [
+const LAYERS: [(&str, &[&str]); 28] = [
     ("device", &[]),
     ("errors", &[]),
     ("files", &[]),
@@ -76,6 +76,7 @@ const LAYERS: [(&str, &[&str]); 27] = [
             "run_dir",
         ],
     ),
+    ("gc", &["cgroup", "container", "hold", "run_dir"]),
     ("install", &["files", "oci"]),
     (
         "doctor",
