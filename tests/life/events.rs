@@ -1,5 +1,7 @@
 //! What happens to containers, each a row of the table, in this order.
 
+use std::time::Duration;
+
 use crate::common::engine::host::Debian;
 use crate::engines::{Cgroups, Engine, Manager};
 use crate::runtime::Runtime;
@@ -78,7 +80,10 @@ pub const EVENTS: [Event; 22] = [
         name: "pause, unpause",
         act: Act::Podman(&[&["pause", "CONTAINER"], &["unpause", "CONTAINER"]]),
     },
-    Event { name: "exec", act: Act::Podman(&[&["exec", "CONTAINER", "/bin/busybox", "true"]]) },
+    Event {
+        name: "exec",
+        act: Act::Podman(&[&["exec", "CONTAINER", "/bin/busybox", "true"]]),
+    },
     Event { name: "CRI ExecSync", act: Act::CriExec },
     Event { name: "freeze, thaw", act: Act::Freeze },
     Event { name: "`systemd-run --scope`", act: Act::Program(&["systemd-run", "--scope", "true"]) },
@@ -108,6 +113,15 @@ impl Act {
         matches!(self, Act::Anew(_))
     }
 
+    /// For how long the guard may leave it as it is. A container that appears without a record
+    /// is the hook's for 3 s.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Act::Restore => Duration::from_secs(8),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// Whether there is such a thing.
     pub fn is_for(&self, engine: &Engine) -> bool {
         let podman = engine.manager == Manager::Podman;
@@ -116,7 +130,9 @@ impl Act {
             Act::Podman(_) | Act::Anew(_) => podman,
             Act::Podman5(_) => podman && engine.debian == Debian::Trixie,
             Act::CriUpdate | Act::CriExec | Act::Daemon(_) => !podman,
-            Act::Program(_) | Act::Systemd(_) | Act::Scope(_) => engine.cgroups == Cgroups::Systemd,
+            Act::Program(_) | Act::Systemd(_) | Act::Scope(_) => {
+                engine.cgroups == Cgroups::Systemd
+            }
             // CRIU of Debian 12 does not run on kernels of today.
             Act::Restore => {
                 podman && engine.debian == Debian::Trixie && engine.runtime == Runtime::Crun

@@ -38,10 +38,7 @@ impl Pod {
         let dir = machine.dir().to_str().expect("the folder's path is text");
         let file = format!("{dir}/config.toml");
         fs::write(&file, CONFIG.replace("@DIR@", dir)).expect("a file can be made");
-        machine.succeed(
-            INSTALLED,
-            &["install", "containerd", "--force", "--apply", "--config", &file],
-        );
+        machine.succeed(INSTALLED, &["install", "containerd", "--force", "--apply", "--config", &file]);
         let daemon = start(machine);
         let socket = machine.dir().join("containerd.sock");
         let client = Client::new(&socket);
@@ -90,15 +87,13 @@ impl Pod {
             sandbox_config: Some(self.config.clone()),
         };
         let ContainerId { container_id: id } = succeed(&self.client, "CreateContainer", request);
-        let Nothing {} =
-            succeed(&self.client, "StartContainer", ContainerId { container_id: id.clone() });
+        let Nothing {} = succeed(&self.client, "StartContainer", ContainerId { container_id: id.clone() });
         id
     }
 
     pub fn remove_container(&self, id: &str) {
         for method in ["StopContainer", "RemoveContainer"] {
-            let Nothing {} =
-                succeed(&self.client, method, ContainerId { container_id: id.to_owned() });
+            let Nothing {} = succeed(&self.client, method, ContainerId { container_id: id.to_owned() });
         }
     }
 
@@ -109,8 +104,10 @@ impl Pod {
             memory_limit_in_bytes: 100 << 20,
             cpuset_cpus: "0".to_owned(),
         };
-        let request =
-            UpdateContainerResourcesRequest { container_id: id.to_owned(), linux: Some(resources) };
+        let request = UpdateContainerResourcesRequest {
+            container_id: id.to_owned(),
+            linux: Some(resources),
+        };
         self.call("UpdateContainerResources", request)
     }
 

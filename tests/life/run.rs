@@ -1,9 +1,10 @@
 //! Runs all events on all engines.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::Mutex;
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
 
 use crate::common::own;
 use crate::engine::{Container, Running};
@@ -73,11 +74,7 @@ fn column(engine: &'static Engine) -> Column {
     let mut containers: Vec<Container> =
         (0..POLICIES.len()).map(|policy| running.start(policy)).collect();
     let only = std::env::var("DEVGATE_LIFE_EVENT").unwrap_or_default();
-    let cells = EVENTS
-        .iter()
-        .filter(|event| event.name.contains(&only))
-        .map(|event| cell(event, &mut running, &mut containers))
-        .collect();
+    let cells = EVENTS.iter().filter(|event| event.name.contains(&only)).map(|event| cell(event, &mut running, &mut containers)).collect();
     for container in &containers {
         running.remove(container);
     }
@@ -97,12 +94,7 @@ fn cell(event: &Event, running: &mut Running, containers: &mut [Container]) -> C
         containers.iter().for_each(|container| running.started(container));
     }
     let without = look_at_all(&name, running, containers);
-    match running.guard() {
-        Ok(told) if told.is_empty() => {}
-        Ok(told) => eprintln!("{name}: the guard: {told}"),
-        Err(told) => eprintln!("{name}: the guard failed: {}", told.0),
-    }
-    let with = look_at_all(&format!("{name}, guarded"), running, containers);
+    let with = guarded(&name, event, running, containers);
     for (container, outcome) in containers.iter_mut().zip(with) {
         if outcome != Outcome::Kept {
             running.remove(container);
@@ -110,6 +102,25 @@ fn cell(event: &Event, running: &mut Running, containers: &mut [Container]) -> C
         }
     }
     Cell::Came(Came { refused: refused.is_err(), without, with })
+}
+
+/// After the guard has looked, or has looked until all is well where it takes its time.
+fn guarded(name: &str, event: &Event, running: &Running, containers: &[Container]) -> Outcomes {
+    let name = format!("{name}, guarded");
+    let end = Instant::now() + event.act.patience();
+    loop {
+        let told = running.guard();
+        let outcomes = look_at_all(&name, running, containers);
+        if outcomes == [Outcome::Kept; POLICIES.len()] || Instant::now() > end {
+            match told {
+                Ok(told) if told.is_empty() => {}
+                Ok(told) => eprintln!("{name}: {told}"),
+                Err(told) => eprintln!("{name}: it failed: {}", told.0),
+            }
+            return outcomes;
+        }
+        sleep(Duration::from_millis(500));
+    }
 }
 
 fn look_at_all(name: &str, running: &Running, containers: &[Container]) -> Outcomes {
