@@ -6,20 +6,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use devgate::cgroup::Cgroup;
-use devgate::container::{RecordStore, container_id};
+use devgate::container::{ContainerId, RecordStore, container_id};
 use devgate::enforce::enforce;
 use devgate::hold::{PINS, Pins};
 use devgate::kernel::{self, ProgId};
 use devgate::run_dir::RunDir;
 
 use super::args::{Apply, Detach};
-use super::{Exit, config, warn};
+use super::{Exit, complain, config, warn};
 
 pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let prepared = config::prepared(&apply.rules)?;
     let cgroup = Cgroup::open(&apply.cgroup)?;
-    let id = id_of(&cgroup);
-    let in_force = enforce(&cgroup, id.as_deref(), &prepared.verified, apply.attach.into())?;
+    let recorded = recorded(&cgroup);
+    let id = match &recorded {
+        Some(id) => Some(id.as_str()),
+        None => container_id(cgroup.name()),
+    };
+    let in_force = enforce(&cgroup, id, &prepared.verified, apply.attach.into())?;
     let outcome = &in_force.outcome;
     let insns = prepared.verified.program().insns().len();
     writeln!(out, "attached program {} ({insns} instructions)", outcome.id)?;
@@ -36,6 +40,12 @@ pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         writeln!(out, "the policy is the only gate of unit {}", gate.unit)?;
     }
     warn(outcome, &in_force.warnings());
+    if let Some(id) = recorded {
+        complain(&format!(
+            "warning: the record of container {id} still has its own rules: grant, revoke and the \
+             guard put these back; `devgate update {id}` changes both"
+        ));
+    }
     Ok(Exit::Success)
 }
 
@@ -54,16 +64,13 @@ pub fn detach(detach: &Detach, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The id of the container whose cgroup this is: by its record, or by the cgroup's name.
-fn id_of(cgroup: &Cgroup) -> Option<String> {
+/// The container that has a record and whose cgroup this is.
+fn recorded(cgroup: &Cgroup) -> Option<ContainerId> {
     let number = cgroup.id().ok();
     let records = RunDir::open().and_then(|dir| RecordStore::records(&dir)).ok();
     let listed = records.and_then(|records| records.list().ok()).into_iter().flatten();
     let mut recorded = listed.filter_map(|(_, record)| record.ok());
-    match recorded.find(|record| Some(record.cgroup.id) == number) {
-        Some(record) => Some(record.id.to_string()),
-        None => container_id(cgroup.name()).map(str::to_owned),
-    }
+    recorded.find(|record| Some(record.cgroup.id) == number).map(|record| record.id)
 }
 
 /// Removes devgate's link to the cgroup if it holds this program: otherwise that stays in force.

@@ -291,7 +291,8 @@ mod tests {
             failure: None,
             others: Vec::new(),
         };
-        let in_force = Box::new(InForce { outcome, holding, gating: Gating::Unit(gate) });
+        let gating = Gating::Unit(Box::new(gate));
+        let in_force = Box::new(InForce { outcome, holding, gating });
         let enforced = Ok(Enforced::Attached { cgroup, in_force, insns: 22, unrecorded: None });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }

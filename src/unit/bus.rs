@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use zbus::{Connection, DynamicType, OwnedObjectPath, OwnedVariant, Type, Variant};
-use zruntime::SharedRuntime;
+use zbus::{Connection, DynamicType, OwnedVariant, Type, Variant};
+use zruntime::{Shared, SharedRuntime, Task};
 
 use super::error::UnitError;
 
@@ -21,7 +21,13 @@ const SERVICE: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "/org/freedesktop/systemd1";
 const MANAGER_INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+
+/// An answer that is waited for.
+pub(super) type Asked<T> = Task<zbus::Result<T>, Shared>;
+
 /// A connection to systemd.
+#[derive(Clone)]
 pub(super) struct Systemd {
     connection: Connection,
 }
@@ -46,25 +52,23 @@ impl Systemd {
         Ok(Systemd { connection })
     }
 
-    /// The object of a unit that is loaded.
-    pub(super) async fn unit(&self, name: &str) -> zbus::Result<OwnedObjectPath> {
-        self.call(MANAGER, MANAGER_INTERFACE, "GetUnit", &name).await
-    }
-
-    /// A property of an object.
-    pub(super) async fn property<T>(
+    /// A property of a unit. It is asked for at once, and several may be under way: an answer takes
+    /// two ways through the bus.
+    pub(super) fn property<T>(
         &self,
-        object: &OwnedObjectPath,
-        interface: &str,
-        name: &str,
-    ) -> zbus::Result<T>
+        unit: &str,
+        interface: &'static str,
+        name: &'static str,
+    ) -> Asked<T>
     where
-        T: TryFrom<OwnedVariant, Error: Into<zbus::Error>>,
+        T: TryFrom<OwnedVariant, Error: Into<zbus::Error>> + Send + 'static,
     {
-        let interface_of_get = "org.freedesktop.DBus.Properties";
-        let value: OwnedVariant =
-            self.call(object.as_str(), interface_of_get, "Get", &(interface, name)).await?;
-        value.try_into().map_err(Into::into)
+        let (systemd, object) = (self.clone(), object(unit));
+        zruntime::spawn(async move {
+            let wanted = (interface, name);
+            let value: OwnedVariant = systemd.call(&object, PROPERTIES, "Get", &wanted).await?;
+            value.try_into().map_err(Into::into)
+        })
     }
 
     /// Sets properties of a unit for as long as it runs, or until the machine stops.
@@ -88,5 +92,36 @@ impl Systemd {
         let reply =
             self.connection.call_method(destination, object, Some(interface), method, arguments);
         reply.await?.body().deserialize()
+    }
+}
+
+/// The object of a unit (systemd's bus_path_encode): every byte but letters and digits is written
+/// as `_` and two hexadecimal digits, and so is a digit at the beginning.
+fn object(unit: &str) -> String {
+    let mut object = "/org/freedesktop/systemd1/unit/".to_owned();
+    for (place, byte) in unit.bytes().enumerate() {
+        let plain = byte.is_ascii_alphabetic() || (place > 0 && byte.is_ascii_digit());
+        match plain {
+            true => object.push(char::from(byte)),
+            false => object.push_str(&format!("_{byte:02x}")),
+        }
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `systemd-analyze` and busctl(1) have it.
+    #[test]
+    fn objects_are_escaped() {
+        for (unit, label) in [
+            ("libpod-9a.scope", "libpod_2d9a_2escope"),
+            ("9a.scope", "_39a_2escope"),
+            ("a_b@1.service", "a_5fb_401_2eservice"),
+        ] {
+            assert_eq!(object(unit), format!("/org/freedesktop/systemd1/unit/{label}"));
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::bus::{Systemd, with_systemd};
 use super::drop_in::{DropIn, is_device};
 use super::error::{Missing, NotRestored, UnitError};
 use super::look::{Other, others, others_on};
-use super::settings::{DeviceSettings, Loaded};
+use super::settings::{DeviceSettings, State};
 use crate::cgroup::Cgroup;
 use crate::errors::chain;
 use crate::kernel::{ProgId, TakenOff, take_off};
@@ -78,17 +78,16 @@ impl<'a> Unit<'a> {
 
 impl Change<'_> {
     async fn clear(&mut self, systemd: &Systemd) -> Result<(), UnitError> {
-        let unit = self.unit.checked(systemd).await?;
-        let before = unit.device_settings().await?;
-        let programs = unit.bpf_programs().await?;
+        let State { settings, programs, .. } = self.unit.state(systemd).await?;
+        let name = &self.unit.name;
         let has_program = programs.iter().any(|(kind, _)| is_device(kind));
-        if before != DeviceSettings::none() || has_program {
+        if settings != DeviceSettings::none() || has_program {
             // Also if it fails or takes too long: it may have been done.
-            self.before = Some(before);
-            unit.set(&DeviceSettings::none()).await?;
+            self.before = Some(settings);
+            DeviceSettings::none().set(systemd, name).await?;
         }
         if has_program {
-            self.drop_in = Some(DropIn::without_device(&self.unit.name, &programs)?);
+            self.drop_in = Some(DropIn::without_device(name, &programs)?);
         }
         Ok(())
     }
@@ -158,7 +157,7 @@ impl Change<'_> {
         }
         let name = &self.unit.name;
         if let Some(before) = &self.before {
-            let set = async |systemd: &Systemd| Loaded::new(systemd, name).await?.set(before).await;
+            let set = async |systemd: &Systemd| before.set(systemd, name).await;
             failed.extend(with_systemd(set).err().map(Missing::Settings));
         }
         match failed.is_empty() {

@@ -26,7 +26,7 @@ use std::path::Path;
 use crate::cgroup::{Cgroup, CgroupError};
 
 use bus::Systemd;
-use settings::Loaded;
+use settings::State;
 
 /// What to do about the systemd unit that was made for a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,17 +92,16 @@ impl<'a> Unit<'a> {
         [self.leaf].into_iter().chain(&self.above)
     }
 
-    /// systemd's unit of this name, if that is this one and a runtime made it.
-    async fn checked<'b>(&'b self, systemd: &'b Systemd) -> Result<Loaded<'b>, UnitError> {
-        let loaded = Loaded::new(systemd, &self.name).await?;
-        let unit = || self.name.clone();
-        let theirs = loaded.control_group().await?;
-        let cgroup = self.cgroup().name().to_owned();
-        if Path::new(&theirs) != cgroup {
+    /// What systemd has of the unit, if its unit of this name is this one and a runtime made it.
+    async fn state(&self, systemd: &Systemd) -> Result<State, UnitError> {
+        let state = State::of(systemd, &self.name).await?;
+        let (unit, cgroup) = (|| self.name.clone(), self.cgroup().name());
+        if Path::new(&state.control_group) != cgroup {
+            let (cgroup, theirs) = (cgroup.to_owned(), state.control_group);
             return Err(UnitError::NotItsUnit { unit: unit(), cgroup, theirs });
         }
-        match loaded.is_transient().await? {
-            true => Ok(loaded),
+        match state.transient {
+            true => Ok(state),
             false => Err(UnitError::NotTransient { unit: unit() }),
         }
     }

@@ -56,7 +56,7 @@ fn put_address(attr: &mut Attr, word: usize, address: *const u8) {
 
 /// A device program that somebody else loaded.
 pub struct Foreign {
-    fd: OwnedFd,
+    pub fd: OwnedFd,
     pub id: ProgId,
 }
 

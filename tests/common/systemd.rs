@@ -98,7 +98,7 @@ impl Booted {
         Booted { child, cgroup, _files: files }
     }
 
-    /// The cgroup of all its units.
+    /// The cgroup of all its units, which is the root of its hierarchy.
     pub fn cgroup(&self) -> &Path {
         self.cgroup.path()
     }
@@ -113,6 +113,12 @@ impl Booted {
         command.args(["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--root", "--wd"]);
         command.arg(program);
         command
+    }
+
+    /// Process 1, by its id on the host, once it is systemd.
+    pub fn init(&self) -> Option<i32> {
+        let procs = fs::read_to_string(self.cgroup.path().join("init.scope/cgroup.procs"));
+        procs.ok()?.lines().next()?.parse().ok()
     }
 
     /// A unit's cgroup.

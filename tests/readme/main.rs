@@ -17,7 +17,7 @@ const PODMAN: &str = "/usr/bin/podman";
 const CONTAINERD: &str = "/usr/bin/containerd";
 
 /// The sections in their order, each with the engines that the machine is without.
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { section: "Registering the hook", without: &[PODMAN, CONTAINERD] },
     Step { section: "podman", without: &[CONTAINERD] },
     Step { section: "CRI-O", without: &[PODMAN, CONTAINERD] },
@@ -26,6 +26,7 @@ const STEPS: [Step; 7] = [
     Step { section: "NRI", without: &[PODMAN] },
     // The package's is to be the one that is found.
     Step { section: "Debian", without: &[PODMAN, "/usr/local/bin/devgate"] },
+    Step { section: "Adding a device to a running container", without: &[CONTAINERD] },
 ];
 
 #[test]
@@ -74,6 +75,14 @@ fn expect_what_it_says(section: &str, output: &str) {
             "created /etc/containerd/devgate-base.json\n",
             "Removing devgate ",
             "removed /etc/containerd/devgate-base.json\n",
+        ],
+        "Adding a device to a running container" => &[
+            "+ allow c 10:229 rw         /dev/fuse\n",
+            "held by link /sys/fs/bpf/devgate/",
+            "node /dev/fuse made\n",
+            "KEPT\n",
+            "node /dev/fuse removed\n",
+            "revoke  - allow c 10:229 rw\n",
         ],
         _ => &[],
     };
