@@ -18,11 +18,15 @@ pub fn happen(act: &Act, running: &mut Running, containers: &[Container]) -> Res
         }
         Act::Daemon(signal) => {
             let (pod, machine) = running.pod_mut();
-            pod.restart(machine, signal);
+            pod.kill(machine, signal);
+            pod.start_again(machine);
             Ok(())
         }
         // All of them, so that all are looked at after it.
-        _ => containers.iter().map(|container| to_one(act, running, container)).fold(Ok(()), Result::and),
+        _ => containers
+            .iter()
+            .map(|container| to_one(act, running, container))
+            .fold(Ok(()), Result::and),
     }
 }
 
@@ -46,7 +50,9 @@ fn to_one(act: &Act, running: &Running, container: &Container) -> Result<(), Ref
             Ok(())
         }
         Act::Update(resources) => update(running, container, resources),
-        Act::Scope(args) => output(running.machine.command("systemctl").args(filled(args))).map(drop),
+        Act::Scope(args) => {
+            output(running.machine.command("systemctl").args(filled(args))).map(drop)
+        }
         Act::Freeze => {
             for value in ["1", "0"] {
                 let file = running.cgroup(container).join("cgroup.freeze");

@@ -80,10 +80,7 @@ pub const EVENTS: [Event; 22] = [
         name: "pause, unpause",
         act: Act::Podman(&[&["pause", "CONTAINER"], &["unpause", "CONTAINER"]]),
     },
-    Event {
-        name: "exec",
-        act: Act::Podman(&[&["exec", "CONTAINER", "/bin/busybox", "true"]]),
-    },
+    Event { name: "exec", act: Act::Podman(&[&["exec", "CONTAINER", "/bin/busybox", "true"]]) },
     Event { name: "CRI ExecSync", act: Act::CriExec },
     Event { name: "freeze, thaw", act: Act::Freeze },
     Event { name: "`systemd-run --scope`", act: Act::Program(&["systemd-run", "--scope", "true"]) },
@@ -130,9 +127,7 @@ impl Act {
             Act::Podman(_) | Act::Anew(_) => podman,
             Act::Podman5(_) => podman && engine.debian == Debian::Trixie,
             Act::CriUpdate | Act::CriExec | Act::Daemon(_) => !podman,
-            Act::Program(_) | Act::Systemd(_) | Act::Scope(_) => {
-                engine.cgroups == Cgroups::Systemd
-            }
+            Act::Program(_) | Act::Systemd(_) | Act::Scope(_) => engine.cgroups == Cgroups::Systemd,
             // CRIU of Debian 12 does not run on kernels of today.
             Act::Restore => {
                 podman && engine.debian == Debian::Trixie && engine.runtime == Runtime::Crun

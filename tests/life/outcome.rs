@@ -38,10 +38,7 @@ pub fn look(cgroup: &Path, config: &Path) -> Seen {
         _ => panic!("{diff:?}"),
     };
     let wrong = wrong_answers(cgroup, config);
-    assert!(
-        exact || diff.text() != "no difference\n",
-        "check --diff says both: {diff:?}"
-    );
+    assert!(exact || diff.text() != "no difference\n", "check --diff says both: {diff:?}");
     // The judges must agree, or `check` can't be trusted.
     assert!(!exact || wrong.is_empty(), "{path}: check --diff finds nothing, but {wrong:?}");
     let ours = has_ours(path);
@@ -79,5 +76,7 @@ fn has_ours(cgroup: &str) -> bool {
     let run = devgate(&["inspect", "--cgroup", cgroup, "--json"], "");
     let report: Value = serde_json::from_str(run.text()).expect("it is JSON");
     let programs = report["programs"].as_array().expect("an array");
-    programs.iter().any(|program| program["name"].as_str().is_some_and(|name| name.starts_with("devgate")))
+    programs
+        .iter()
+        .any(|program| program["name"].as_str().is_some_and(|name| name.starts_with("devgate")))
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
+use crate::common::engine::eventually;
 use crate::cri::Client;
 use crate::cri::messages::*;
 use crate::engine::Refused;
@@ -38,7 +39,10 @@ impl Pod {
         let dir = machine.dir().to_str().expect("the folder's path is text");
         let file = format!("{dir}/config.toml");
         fs::write(&file, CONFIG.replace("@DIR@", dir)).expect("a file can be made");
-        machine.succeed(INSTALLED, &["install", "containerd", "--force", "--apply", "--config", &file]);
+        machine.succeed(
+            INSTALLED,
+            &["install", "containerd", "--force", "--apply", "--config", &file],
+        );
         let daemon = start(machine);
         let socket = machine.dir().join("containerd.sock");
         let client = Client::new(&socket);
@@ -87,13 +91,21 @@ impl Pod {
             sandbox_config: Some(self.config.clone()),
         };
         let ContainerId { container_id: id } = succeed(&self.client, "CreateContainer", request);
-        let Nothing {} = succeed(&self.client, "StartContainer", ContainerId { container_id: id.clone() });
+        let Nothing {} =
+            succeed(&self.client, "StartContainer", ContainerId { container_id: id.clone() });
         id
     }
 
     pub fn remove_container(&self, id: &str) {
         for method in ["StopContainer", "RemoveContainer"] {
-            let Nothing {} = succeed(&self.client, method, ContainerId { container_id: id.to_owned() });
+            let Nothing {} =
+                succeed(&self.client, method, ContainerId { container_id: id.to_owned() });
+        }
+    }
+
+    pub fn try_remove_container(&self, id: &str) {
+        for method in ["StopContainer", "RemoveContainer"] {
+            let _ = self.call(method, ContainerId { container_id: id.to_owned() });
         }
     }
 
@@ -104,10 +116,8 @@ impl Pod {
             memory_limit_in_bytes: 100 << 20,
             cpuset_cpus: "0".to_owned(),
         };
-        let request = UpdateContainerResourcesRequest {
-            container_id: id.to_owned(),
-            linux: Some(resources),
-        };
+        let request =
+            UpdateContainerResourcesRequest { container_id: id.to_owned(), linux: Some(resources) };
         self.call("UpdateContainerResources", request)
     }
 
@@ -122,11 +132,15 @@ impl Pod {
         answer.map(|_| ()).map_err(|status| Refused(format!("{method}: {status}")))
     }
 
-    /// Ends the daemon with this signal, and starts it again.
-    pub fn restart(&mut self, machine: &Machine, signal: &str) {
+    /// Ends the daemon with this signal.
+    pub fn kill(&self, machine: &Machine, signal: &str) {
         machine.succeed("kill", &[&format!("-{signal}"), &self.daemon]);
         let process = PathBuf::from(format!("/proc/{}", self.daemon));
-        crate::common::engine::eventually("the daemon has ended", || !process.exists());
+        eventually("the daemon has ended", || !process.exists());
+    }
+
+    /// Starts the daemon after it has ended.
+    pub fn start_again(&mut self, machine: &Machine) {
         self.daemon = start(machine);
         self.client = Client::new(&self.socket);
     }

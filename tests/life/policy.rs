@@ -26,9 +26,7 @@ pub const POLICIES: [Policy; 4] = [
     Policy {
         name: "one device",
         podman: &["--device-cgroup-rule=c 10:229 rwm"],
-        rules: Rules::More(
-            r#"{"allow":true,"type":"c","major":10,"minor":229,"access":"rwm"}"#,
-        ),
+        rules: Rules::More(r#"{"allow":true,"type":"c","major":10,"minor":229,"access":"rwm"}"#),
     },
     Policy {
         name: "all but a write",

@@ -1,8 +1,8 @@
 //! Runs all events on all engines.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -44,13 +44,9 @@ pub struct Column {
 pub fn all() -> Vec<Column> {
     let next = AtomicUsize::new(0);
     let columns = Mutex::new(Vec::new());
-    let chosen = std::env::var("DEVGATE_LIFE_ENGINE").unwrap_or_default();
     let work = || {
         own::isolate();
         while let Some(engine) = ENGINES.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if !engine.text.contains(&chosen) {
-                continue;
-            }
             let column = catch_unwind(AssertUnwindSafe(|| column(engine)));
             columns.lock().expect("no thread panics with it").push((engine.text, column));
         }
@@ -70,11 +66,11 @@ pub fn all() -> Vec<Column> {
 }
 
 fn column(engine: &'static Engine) -> Column {
-    let mut running = Running::new(engine);
+    let mut running = Running::new(engine, &[]);
+    running.check_versions();
     let mut containers: Vec<Container> =
         (0..POLICIES.len()).map(|policy| running.start(policy)).collect();
-    let only = std::env::var("DEVGATE_LIFE_EVENT").unwrap_or_default();
-    let cells = EVENTS.iter().filter(|event| event.name.contains(&only)).map(|event| cell(event, &mut running, &mut containers)).collect();
+    let cells = EVENTS.iter().map(|event| cell(event, &mut running, &mut containers)).collect();
     for container in &containers {
         running.remove(container);
     }
@@ -123,7 +119,7 @@ fn guarded(name: &str, event: &Event, running: &Running, containers: &[Container
     }
 }
 
-fn look_at_all(name: &str, running: &Running, containers: &[Container]) -> Outcomes {
+pub fn look_at_all(name: &str, running: &Running, containers: &[Container]) -> Outcomes {
     let seen = containers.iter().map(|container| {
         let Seen { outcome, why } = look(&running.cgroup(container), &container.config);
         if outcome != Outcome::Kept {
