@@ -56,28 +56,27 @@ pub struct Container {
 pub struct Refused(pub String);
 
 impl Running {
-    /// With devgate for a hook of all containers.
-    pub fn new(engine: &'static Engine) -> Running {
+    /// With devgate, with these options, for a hook of all containers.
+    pub fn new(engine: &'static Engine, options: &[&str]) -> Running {
         let machine = match engine.cgroups {
             Cgroups::Cgroupfs => Machine::plain(engine.debian),
             Cgroups::Systemd => Machine::with_systemd(engine.debian),
         };
         let mut running = Running { engine, pod: None, machine };
         match engine.manager {
-            Manager::Podman => running.set_up_podman(),
+            Manager::Podman => running.set_up_podman(options),
             Manager::Containerd => running.pod = Some(running.set_up_pod()),
         }
         running
     }
 
-    fn set_up_podman(&self) {
+    fn set_up_podman(&self, options: &[&str]) {
         rootfs::make(&self.machine.dir().join("rootfs"));
         let Engine { runtime, debian, .. } = self.engine;
         let dir = self.machine.dir().to_str().expect("the folder's path is text");
-        let options = format!("--root {dir}/state");
-        runtime.wrap(&self.machine, *debian, &options, |policy| {
-            matches!(policy.rules, Rules::Only(_))
-        });
+        let root = format!("--root {dir}/state");
+        runtime
+            .wrap(&self.machine, *debian, &root, |policy| matches!(policy.rules, Rules::Only(_)));
         let manager = match self.engine.cgroups {
             Cgroups::Cgroupfs => "cgroupfs",
             Cgroups::Systemd => "systemd",
@@ -85,7 +84,7 @@ impl Running {
         let config = CONFIG.replace("@DIR@", dir).replace("@RUNTIME@", runtime.name());
         let config = config.replace("@MANAGER@", manager);
         fs::write(self.config_file(), config).expect("a file can be made");
-        self.machine.succeed(INSTALLED, &["install", "podman"]);
+        self.machine.succeed(INSTALLED, &[&["install", "podman"], options].concat());
         // crun can't translate a deny rule for systemd, and refuses the container.
         if (*runtime, self.engine.cgroups) == (Runtime::Crun, Cgroups::Systemd) {
             runtime.edit_late(&self.machine, HOOKS);
@@ -207,6 +206,25 @@ impl Running {
         let Output { status, stderr, .. } = command.output().expect("it can be started");
         let text = String::from_utf8_lossy(&stderr).trim().to_owned();
         if status.success() { Ok(text) } else { Err(Refused(text)) }
+    }
+
+    /// Its programs have the versions that the table says.
+    pub fn check_versions(&self) {
+        for part in self.engine.text.split(", ") {
+            let mut words = part.split(' ');
+            let (Some(program), Some(version)) = (words.next(), words.next()) else { continue };
+            let program = if program == "systemd" { "systemctl" } else { program };
+            let found = self.machine.succeed(program, &["--version"]);
+            assert!(found.contains(version), "{part}, but it is {found}");
+        }
+    }
+
+    /// Removes what a test has damaged, as far as the engine can.
+    pub fn try_remove(&self, container: &Container) {
+        match &self.pod {
+            Some(pod) => pod.try_remove_container(&container.id),
+            None => drop(self.run_podman(&["rm", "--force", "--time=0", &container.id])),
+        }
     }
 
     pub fn remove(&self, container: &Container) {

@@ -18,7 +18,8 @@ pub fn happen(act: &Act, running: &mut Running, containers: &[Container]) -> Res
         }
         Act::Daemon(signal) => {
             let (pod, machine) = running.pod_mut();
-            pod.restart(machine, signal);
+            pod.kill(machine, signal);
+            pod.start_again(machine);
             Ok(())
         }
         // All of them, so that all are looked at after it.

@@ -1,5 +1,7 @@
 //! What happens to containers, each a row of the table, in this order.
 
+use std::time::Duration;
+
 use crate::common::engine::host::Debian;
 use crate::engines::{Cgroups, Engine, Manager};
 use crate::runtime::Runtime;
@@ -106,6 +108,15 @@ impl Act {
     /// Whether the engine makes a new config.json, and the hook runs again.
     pub fn starts_anew(&self) -> bool {
         matches!(self, Act::Anew(_))
+    }
+
+    /// For how long the guard may leave it as it is. A container that appears without a record
+    /// is the hook's for 3 s.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Act::Restore => Duration::from_secs(8),
+            _ => Duration::ZERO,
+        }
     }
 
     /// Whether there is such a thing.

@@ -89,10 +89,6 @@ impl Machine {
         String::from_utf8(stdout).expect("it prints text")
     }
 
-    pub fn has_systemd(&self) -> bool {
-        matches!(self.kind, Kind::Systemd(_))
-    }
-
     /// The cgroup below which all containers are, as the test sees it.
     pub fn cgroup(&self) -> PathBuf {
         match &self.kind {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
+use crate::common::engine::eventually;
 use crate::cri::Client;
 use crate::cri::messages::*;
 use crate::engine::Refused;
@@ -102,6 +103,12 @@ impl Pod {
         }
     }
 
+    pub fn try_remove_container(&self, id: &str) {
+        for method in ["StopContainer", "RemoveContainer"] {
+            let _ = self.call(method, ContainerId { container_id: id.to_owned() });
+        }
+    }
+
     /// What the kubelet's CPU manager does, and more.
     pub fn update(&self, id: &str) -> Result<(), Refused> {
         let resources = LinuxContainerResources {
@@ -125,11 +132,15 @@ impl Pod {
         answer.map(|_| ()).map_err(|status| Refused(format!("{method}: {status}")))
     }
 
-    /// Ends the daemon with this signal, and starts it again.
-    pub fn restart(&mut self, machine: &Machine, signal: &str) {
+    /// Ends the daemon with this signal.
+    pub fn kill(&self, machine: &Machine, signal: &str) {
         machine.succeed("kill", &[&format!("-{signal}"), &self.daemon]);
         let process = PathBuf::from(format!("/proc/{}", self.daemon));
-        crate::common::engine::eventually("the daemon has ended", || !process.exists());
+        eventually("the daemon has ended", || !process.exists());
+    }
+
+    /// Starts the daemon after it has ended.
+    pub fn start_again(&mut self, machine: &Machine) {
         self.daemon = start(machine);
         self.client = Client::new(&self.socket);
     }

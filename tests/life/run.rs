@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
 
 use crate::common::own;
 use crate::engine::{Container, Running};
@@ -43,13 +44,9 @@ pub struct Column {
 pub fn all() -> Vec<Column> {
     let next = AtomicUsize::new(0);
     let columns = Mutex::new(Vec::new());
-    let chosen = std::env::var("DEVGATE_LIFE_ENGINE").unwrap_or_default();
     let work = || {
         own::isolate();
         while let Some(engine) = ENGINES.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if !engine.text.contains(&chosen) {
-                continue;
-            }
             let column = catch_unwind(AssertUnwindSafe(|| column(engine)));
             columns.lock().expect("no thread panics with it").push((engine.text, column));
         }
@@ -69,15 +66,11 @@ pub fn all() -> Vec<Column> {
 }
 
 fn column(engine: &'static Engine) -> Column {
-    let mut running = Running::new(engine);
+    let mut running = Running::new(engine, &[]);
+    running.check_versions();
     let mut containers: Vec<Container> =
         (0..POLICIES.len()).map(|policy| running.start(policy)).collect();
-    let only = std::env::var("DEVGATE_LIFE_EVENT").unwrap_or_default();
-    let cells = EVENTS
-        .iter()
-        .filter(|event| event.name.contains(&only))
-        .map(|event| cell(event, &mut running, &mut containers))
-        .collect();
+    let cells = EVENTS.iter().map(|event| cell(event, &mut running, &mut containers)).collect();
     for container in &containers {
         running.remove(container);
     }
@@ -97,12 +90,7 @@ fn cell(event: &Event, running: &mut Running, containers: &mut [Container]) -> C
         containers.iter().for_each(|container| running.started(container));
     }
     let without = look_at_all(&name, running, containers);
-    match running.guard() {
-        Ok(told) if told.is_empty() => {}
-        Ok(told) => eprintln!("{name}: the guard: {told}"),
-        Err(told) => eprintln!("{name}: the guard failed: {}", told.0),
-    }
-    let with = look_at_all(&format!("{name}, guarded"), running, containers);
+    let with = guarded(&name, event, running, containers);
     for (container, outcome) in containers.iter_mut().zip(with) {
         if outcome != Outcome::Kept {
             running.remove(container);
@@ -112,7 +100,26 @@ fn cell(event: &Event, running: &mut Running, containers: &mut [Container]) -> C
     Cell::Came(Came { refused: refused.is_err(), without, with })
 }
 
-fn look_at_all(name: &str, running: &Running, containers: &[Container]) -> Outcomes {
+/// After the guard has looked, or has looked until all is well where it takes its time.
+fn guarded(name: &str, event: &Event, running: &Running, containers: &[Container]) -> Outcomes {
+    let name = format!("{name}, guarded");
+    let end = Instant::now() + event.act.patience();
+    loop {
+        let told = running.guard();
+        let outcomes = look_at_all(&name, running, containers);
+        if outcomes == [Outcome::Kept; POLICIES.len()] || Instant::now() > end {
+            match told {
+                Ok(told) if told.is_empty() => {}
+                Ok(told) => eprintln!("{name}: {told}"),
+                Err(told) => eprintln!("{name}: it failed: {}", told.0),
+            }
+            return outcomes;
+        }
+        sleep(Duration::from_millis(500));
+    }
+}
+
+pub fn look_at_all(name: &str, running: &Running, containers: &[Container]) -> Outcomes {
     let seen = containers.iter().map(|container| {
         let Seen { outcome, why } = look(&running.cgroup(container), &container.config);
         if outcome != Outcome::Kept {
