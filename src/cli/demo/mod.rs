@@ -109,7 +109,7 @@ fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
     let Enforced::Attached { cgroup, in_force, insns, .. } = enforced else {
         bail!("the hook takes root for rootless");
     };
-    let InForce { outcome, .. } = *in_force;
+    let outcome = in_force.outcome;
     let attached = query(stage.cgroup().as_fd())?.ids;
     writeln!(out, "cgroup    {}", cgroup.display())?;
     writeln!(out, "before    program {stale}, which allows everything: a stale one")?;
