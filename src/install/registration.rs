@@ -27,6 +27,7 @@ pub const OPTIONS: [&str; 10] = [
     "--override-ancestor",
     "--retval-programs",
     "--hold",
+    "--unit",
     "--rootless",
     "--log",
     "--log-dir",
