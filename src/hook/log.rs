@@ -277,7 +277,9 @@ mod tests {
         assert_eq!(
             rest,
             "devgate attached container=\"c\\n1\" cgroup=\"/sys/fs/cgroup/a b\" program=61 \
-             insns=22 pin=/sys/fs/bpf/devgate/4711 detached=41,53 left=\"7 is held by a bpf_link\" took=1234us\n"
+             insns=22 pin=/sys/fs/bpf/devgate/4711 unit=libpod-c.scope unit_detached=40 \
+             detached=41,53 left=\"7 is held by a bpf_link\" \
+             took=1234us\n"
         );
     }
 
