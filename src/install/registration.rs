@@ -15,12 +15,13 @@ const COMMAND: &str = "hook";
 pub const TIMEOUT: u32 = 60;
 
 /// The hook's options, which all have a value.
-pub const OPTIONS: [&str; 9] = [
+pub const OPTIONS: [&str; 10] = [
     "--default-devices",
     "--stale",
     "--override-ancestor",
     "--retval-programs",
     "--hold",
+    "--unit",
     "--rootless",
     "--log",
     "--log-dir",
