@@ -158,5 +158,5 @@ fn kept_grants_outlast_the_record_until_there_are_none() {
     assert_eq!(found.grants, [Grant { node: None, ..asked }]);
     kept.change(&id, Vec::clear).unwrap();
     assert_eq!(kept.get(&id).unwrap(), None);
-    assert_eq!(std::fs::read_dir(dir.path().join("devgate/kept")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(dir.path().join("kept")).unwrap().count(), 0);
 }
