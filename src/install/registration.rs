@@ -20,7 +20,7 @@ const STAGE: &str = "--stage";
 pub const TIMEOUT: u32 = 60;
 
 /// The hook's options, which all have a value.
-pub const OPTIONS: [&str; 10] = [
+pub const OPTIONS: [&str; 11] = [
     STAGE,
     "--default-devices",
     "--stale",

@@ -16,7 +16,7 @@ use super::common::opener::serve_if_child;
 use super::common::require;
 use super::stage::Container;
 
-/// A guard that runs, and is killed when this is dropped.
+/// A guard that runs, and is told to end when this is dropped.
 pub struct Running {
     child: Child,
     pub lines: BufReader<ChildStderr>,
@@ -51,8 +51,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Not killed: `timeout`, below which it may run, would leave it behind.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+            let _ = self.child.wait();
+        }
     }
 }
 

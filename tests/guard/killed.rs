@@ -10,7 +10,7 @@ use super::losses::LOSSES;
 use super::stage::{Container, guard, parse};
 
 /// Rounds with each loss.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 8;
 
 const ONCE: [&str; 4] = ["guard", "--once", "--found", "none"];
 

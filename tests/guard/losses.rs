@@ -8,7 +8,7 @@ use std::path::Path;
 
 use devgate::container::{Action, User};
 use devgate::hold::PINS;
-use devgate::kernel::{OpenLink, detach};
+use devgate::kernel::{OpenLink, ProgId, detach};
 
 use super::common::bpf::Foreign;
 use super::common::cgroup::TestCgroup;
@@ -30,8 +30,20 @@ fn other() -> Foreign {
 /// How something is lost; what the guard says then.
 pub type Loss = (&'static str, fn(&Container) -> Vec<String>);
 
+/// The program in the cgroup's own list. That of the link may be another one, of the same policy.
+fn copy(container: &Container) -> ProgId {
+    let mut entries = container.entries();
+    let link = pins().get(container.cgroup_id()).expect("the pin can be read");
+    let held = link.and_then(|link| entries.iter().position(|id| *id == link.program));
+    held.map(|held| entries.remove(held));
+    entries[0]
+}
+
 fn detach_copy(container: &Container) -> Vec<String> {
-    let id = container.entries()[0];
+    detach_program(container, copy(container))
+}
+
+fn detach_program(container: &Container, id: ProgId) -> Vec<String> {
     detach(container.cgroup.open().as_fd(), id).expect("the copy can be detached");
     vec![NO_COPY.to_owned()]
 }
@@ -56,8 +68,9 @@ pub const LOSSES: &[Loss] = &[
         vec![NO_LINK.to_owned(), NO_COPY.to_owned()]
     }),
     ("the copy, replaced as crun does", |container| {
+        let copy = copy(container);
         let extra = add(container, &Foreign::denying("runtime"), "runtime");
-        detach_copy(container);
+        detach_program(container, copy);
         vec![NO_COPY.to_owned(), extra]
     }),
     ("nothing, but a program denies", |container| {
@@ -70,8 +83,9 @@ pub const LOSSES: &[Loss] = &[
         (0..62).map(|_| add(container, &Foreign::denying("many"), "many")).collect()
     }),
     ("the policy, to another one of devgate's", |container| {
+        let copy = copy(container);
         let extra = add(container, &other(), "devgate");
-        detach_copy(container);
+        detach_program(container, copy);
         vec![NO_COPY.to_owned(), extra]
     }),
 ];
