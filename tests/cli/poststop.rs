@@ -252,7 +252,7 @@ fn a_run_of_the_hook_removes_dead_pins_and_gc_removes_the_rest() {
     }
     let live = Container::start("live");
     let live_pin = live.cgroup_id.to_string();
-    assert_eq!(names(PINS), [live_pin.clone()], "the hook removed the dead ones");
+    assert_eq!(names(PINS), [live_pin.as_str()], "the hook removed the dead ones");
     assert_eq!(names(RECORDS).iter().filter(|name| name.ends_with(".json")).count(), 4);
 
     let mut other = Container::start("other");

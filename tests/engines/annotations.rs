@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::common::engine::answers::Answer::{Passed, Refused};
 use crate::common::engine::answers::assert_answers;
+use crate::common::engine::eventually;
 use crate::common::engine::host::Debian;
 use crate::common::engine::podman::Podman;
 use crate::engine::assert_refused;
@@ -21,10 +22,11 @@ fn a_log_of_its_own_is_written_beside_the_registered_one() {
     with_each(|debian| {
         let podman = podman(debian);
         podman.expect(&["--annotation=io.devgate.log=own.log"], STEPS);
+        eventually("the hook ran after the container", || podman.releases().len() == 1);
         podman.expect(&[], STEPS);
         let text = |log: &str| fs::read_to_string(log).expect("it is there");
         let (own, all) = (text(&podman.path("logs/own.log")), text(&podman.log()));
-        assert_eq!(own.lines().collect::<Vec<_>>(), all.lines().take(1).collect::<Vec<_>>());
+        assert_eq!(own.lines().collect::<Vec<_>>(), all.lines().take(2).collect::<Vec<_>>());
     });
 }
 

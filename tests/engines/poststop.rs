@@ -60,7 +60,9 @@ fn the_next_container_takes_dead_pins_with_it_and_gc_the_records() {
         let mut old: Value = serde_json::from_str(&text).expect("it is JSON");
         old["stages"] = json!(["createRuntime"]);
         podman.add_hook_file("devgate.json", &old);
-        podman.expect(&[], STEPS);
+        let mut session = podman.start(&["--rm"], STEPS);
+        session.expect(STEPS);
+        session.finish();
         assert_eq!((pins().len(), podman.releases().len()), (1, 0));
         let left = pins();
         eventually("its link ended", || {
