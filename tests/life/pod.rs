@@ -68,9 +68,14 @@ impl Pod {
             }),
             ..PodSandboxConfig::default()
         };
-        let request = RunPodSandboxRequest { config: Some(config.clone()) };
-        let SandboxId { pod_sandbox_id: id } = succeed(&client, "RunPodSandbox", request);
+        let id = sandbox(&client, &config);
         Pod { daemon, socket, client, config, id, attempts: Cell::new(0) }
+    }
+
+    /// Goes on with another pod, where the first can't be used any more.
+    pub fn renew(&mut self) {
+        self.config.metadata.as_mut().expect("it has a name").name = "another".to_owned();
+        self.id = sandbox(&self.client, &self.config);
     }
 
     pub fn start_container(&self, policy: usize, script: String) -> String {
@@ -150,6 +155,12 @@ fn start(machine: &Machine) -> String {
     let dir = machine.dir().to_str().expect("the folder's path is text");
     let pid = machine.succeed("sh", &["-ec", START, "sh", &machine.cgroup_parent(), dir]);
     pid.trim().to_owned()
+}
+
+fn sandbox(client: &Client, config: &PodSandboxConfig) -> String {
+    let request = RunPodSandboxRequest { config: Some(config.clone()) };
+    let SandboxId { pod_sandbox_id: id } = succeed(client, "RunPodSandbox", request);
+    id
 }
 
 #[track_caller]
