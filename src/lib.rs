@@ -22,6 +22,7 @@ pub mod doctor;
 pub mod enforce;
 pub mod errors;
 pub mod files;
+pub mod gc;
 pub mod guard;
 pub mod guard_lock;
 pub mod hold;

@@ -167,7 +167,9 @@ impl Editing<'_> {
         let replaces = |old: &Grant| is_lasting || old.expires.is_some();
         let access = grant.rule.access();
         let mut gone = prune(&mut record.grants, &devices, access, replaces);
-        grant.node = inherited(&mut grant, &mut gone);
+        let kept = record.grants.iter_mut().filter(|old| replaces(old));
+        let inherited = inherited(&mut grant, gone.iter_mut().chain(kept).rev());
+        grant.node = grant.node.take().or(inherited);
         if let (Some(path), Some(node), None) = (&grant.path, node, &grant.node) {
             self.wanted.retain(|(other, _)| other != path);
             self.wanted.push((path.clone(), node));
@@ -207,15 +209,23 @@ impl Editing<'_> {
     }
 }
 
-/// The node of a grant that the new one takes the place of, if it is where the new one wants it.
-fn inherited(grant: &mut Grant, gone: &mut [Grant]) -> Option<MadeNode> {
+/// The node of an earlier grant of the same devices, if it is where the new one wants it. Without a
+/// path of its own, the new one takes the earlier one's.
+fn inherited<'g>(
+    grant: &mut Grant,
+    mut earlier: impl Iterator<Item = &'g mut Grant>,
+) -> Option<MadeNode> {
     let devices = Devices::of(&grant.rule);
-    let of_this = |old: &&mut Grant| Devices::of(&old.rule) == devices && old.path.is_some();
-    let old = gone.iter_mut().rev().find(of_this)?;
+    let old = earlier.find(|old| Devices::of(&old.rule) == devices && old.path.is_some())?;
     if grant.path.is_none() {
         grant.path = old.path.clone();
     }
-    if old.path == grant.path { old.node.take() } else { None }
+    if old.path != grant.path {
+        return None;
+    }
+    // What is left of the earlier one may be revoked alone.
+    old.path = None;
+    old.node.take()
 }
 
 /// The bits that the policy allows for these devices; of several devices, all of them.

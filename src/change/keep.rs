@@ -6,10 +6,10 @@ use super::devices::{DeviceName, Devices};
 use super::edit::{Edit, NewGrant, prune};
 use super::error::ChangeError;
 use super::stores::{Stores, kept_in};
-use crate::container::{ContainerId, Grant, LIB_DIR, Record, StoreError};
+use crate::container::{ContainerId, Grant, Init, LIB_DIR, Made, Record, StoreError, User, make};
 use crate::device::Access;
 use crate::errors::chain;
-use crate::policy::Verdict;
+use crate::policy::{Rule, Verdict};
 
 /// What a change does to the kept grants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,6 +104,41 @@ pub fn kept_grants(id: &ContainerId) -> Result<KeptGrants, ChangeError> {
         }
     }
     Ok(found)
+}
+
+impl KeptGrants {
+    /// Their rules, which come after all others.
+    pub fn rules(&self) -> impl Iterator<Item = Rule> {
+        self.grants.iter().map(|new| new.grant.rule)
+    }
+
+    /// Makes their nodes. Without one a device is granted all the same, so that is a warning.
+    pub fn make_nodes(&mut self, init: &Init) {
+        for NewGrant { grant, node } in &mut self.grants {
+            let (Some(path), Some(spec)) = (&grant.path, node) else { continue };
+            match make(init, spec, path) {
+                Ok(Made::New(node)) => grant.node = Some(node),
+                Ok(Made::AlreadyThere) => {}
+                Err(error) => {
+                    let why = chain(&error);
+                    self.warnings.push(format!("kept grant {}: node {path}: {why}", grant.device));
+                }
+            }
+        }
+    }
+
+    /// Whether one of them has a node.
+    pub fn have_nodes(&self) -> bool {
+        self.grants.iter().any(|new| new.node.is_some())
+    }
+
+    /// The record of the container with these grants, and with that in its history.
+    pub fn add_to(self, record: &Record, user: &User) -> Record {
+        match self.grants.is_empty() {
+            true => record.clone(),
+            false => Edit::Keep(self.grants).of(record, user).record,
+        }
+    }
 }
 
 fn again(grant: &Grant) -> Result<NewGrant, String> {

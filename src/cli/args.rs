@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use super::asked::Asked;
 use super::attach_options::AttachOptions;
 use super::doctor::Doctor;
+use super::gc::Gc;
 use super::guard::{self, Guard};
 use super::hook_options::HookOptions;
 use super::install::args as install;
@@ -108,6 +109,14 @@ Examples:\n\
 \x20 devgate doctor\n\
 \x20 devgate doctor kernel cgroup --json")]
     Doctor(Doctor),
+    /// Remove pins and records of containers that ended
+    ///
+    /// The hook removes them at poststop, which a runtime that was killed does not call. This
+    /// removes what is left, and nothing of a container that has its cgroup still.
+    #[command(after_help = "Examples:\n\
+\x20 devgate gc\n\
+\x20 devgate gc --dry-run --json")]
+    Gc(Gc),
     /// See it work on a cgroup and a child process of its own
     #[command(after_help = "Example:\n\
 \x20 devgate demo")]

@@ -4,13 +4,14 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use devgate::cgroup::Cgroup;
 use devgate::container::{ContainerId, RecordStore, container_id};
-use devgate::enforce::enforce;
+use devgate::enforce::{EnforceOptions, enforce};
 use devgate::hold::{PINS, Pins};
 use devgate::kernel::{self, ProgId};
 use devgate::run_dir::RunDir;
+use devgate::unit::{UnitMode, is_in_unit};
 
 use super::args::{Apply, Detach};
 use super::{Exit, complain, config, warn};
@@ -18,12 +19,19 @@ use super::{Exit, complain, config, warn};
 pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let prepared = config::prepared(&apply.rules)?;
     let cgroup = Cgroup::open(&apply.cgroup)?;
+    let options = EnforceOptions::from(apply.attach);
     let recorded = recorded(&cgroup);
-    let id = match &recorded {
-        Some(id) => Some(id.as_str()),
-        None => container_id(cgroup.name()),
+    let id = match container_id(cgroup.name()) {
+        // Only a container in a unit needs an id.
+        _ if options.unit == UnitMode::No || !is_in_unit(&cgroup) => None,
+        Some(id) => Some(id),
+        // An engine may name a container in its own way.
+        None => match &recorded {
+            Ok(id) => id.as_ref().map(ContainerId::as_str),
+            Err(error) => bail!("whose cgroup it is can't be told: {error:#}"),
+        },
     };
-    let in_force = enforce(&cgroup, id, &prepared.verified, apply.attach.into())?;
+    let in_force = enforce(&cgroup, id, &prepared.verified, options)?;
     let outcome = &in_force.outcome;
     let insns = prepared.verified.program().insns().len();
     writeln!(out, "attached program {} ({insns} instructions)", outcome.id)?;
@@ -40,7 +48,7 @@ pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         writeln!(out, "the policy is the only gate of unit {}", gate.unit)?;
     }
     warn(outcome, &in_force.warnings());
-    if let Some(id) = recorded {
+    if let Ok(Some(id)) = recorded {
         complain(&format!(
             "warning: the record of container {id} still has its own rules: grant, revoke and the \
              guard put these back; `devgate update {id}` changes both"
@@ -65,12 +73,11 @@ pub fn detach(detach: &Detach, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
 }
 
 /// The container that has a record and whose cgroup this is.
-fn recorded(cgroup: &Cgroup) -> Option<ContainerId> {
-    let number = cgroup.id().ok();
-    let records = RunDir::open().and_then(|dir| RecordStore::records(&dir)).ok();
-    let listed = records.and_then(|records| records.list().ok()).into_iter().flatten();
-    let mut recorded = listed.filter_map(|(_, record)| record.ok());
-    recorded.find(|record| Some(record.cgroup.id) == number).map(|record| record.id)
+fn recorded(cgroup: &Cgroup) -> anyhow::Result<Option<ContainerId>> {
+    let number = cgroup.id()?;
+    let records = RecordStore::records(&RunDir::open()?)?.list()?;
+    let mut readable = records.into_iter().filter_map(|(_, record)| record.ok());
+    Ok(readable.find(|record| record.cgroup.id == number).map(|record| record.id))
 }
 
 /// Removes devgate's link to the cgroup if it holds this program: otherwise that stays in force.

@@ -66,6 +66,9 @@ fn text(report: &Report, mode: Mode, out: &mut Vec<u8>) -> io::Result<()> {
             if let Some(pin) = in_force.holding.pin() {
                 writeln!(out, "held by link {}", pin.display())?;
             }
+            for id in in_force.gating.detached() {
+                writeln!(out, "detached program {id} of the unit")?;
+            }
         }
         None => writeln!(out, "a program of {} instructions would be attached", report.insns)?,
     }

@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod describe;
 mod doctor;
+mod gc;
 mod grant;
 mod granted;
 mod guard;
@@ -85,6 +86,7 @@ pub fn main() -> ExitCode {
             | Command::Revoke(_)
             | Command::Update(_)
             | Command::Forget(_)
+            | Command::Gc(_)
     );
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
@@ -147,6 +149,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Guard(guard) => guard::run(&guard),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
+        Command::Gc(gc) => gc::run(&gc, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 use thiserror::Error;
 
@@ -17,6 +17,8 @@ pub struct Init {
     process: Process,
     /// /proc/PID.
     proc: OwnedFd,
+    /// Where its root directory is to be, as long as it is not there yet.
+    new_root: Option<PathBuf>,
 }
 
 /// Why a process can't be used as a container's.
@@ -40,6 +42,14 @@ pub enum InitError {
         pid: i32,
         /// The file's name.
         file: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The directory that is to be its root directory can't be opened.
+    #[error("the container's root directory {} can't be opened", path.display())]
+    NewRoot {
+        /// The directory, by its path in the process's mount namespace.
+        path: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -84,7 +94,14 @@ impl Init {
         // What was opened is the pinned process's if that still lives.
         process.must_live()?;
         let failed = |errno: Errno| InitError::Open { pid, source: errno.into() };
-        Ok(Init { process, proc: proc.map_err(failed)? })
+        Ok(Init { process, proc: proc.map_err(failed)?, new_root: None })
+    }
+
+    /// The same process while its runtime waits for the createRuntime hooks: the container's mounts
+    /// are made then, and its root directory is still to be changed to this one, which
+    /// config.json names (runtime-spec, "createRuntime Hooks"; so do runc 1.1 and crun 1.8).
+    pub fn before_pivot(self, new_root: PathBuf) -> Init {
+        Init { new_root: Some(new_root), ..self }
     }
 
     /// The process.
@@ -99,7 +116,12 @@ impl Init {
 
     /// A descriptor of its root directory, through which nothing is read or written.
     pub(super) fn root(&self) -> Result<OwnedFd, InitError> {
-        self.open("root", OFlags::PATH | OFlags::DIRECTORY)
+        let root = self.open("root", OFlags::PATH | OFlags::DIRECTORY)?;
+        let Some(new_root) = &self.new_root else { return Ok(root) };
+        let below = new_root.strip_prefix("/").unwrap_or(new_root);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = openat2(&root, below, flags, Mode::empty(), ResolveFlags::IN_ROOT);
+        opened.map_err(|errno| InitError::NewRoot { path: new_root.clone(), source: errno.into() })
     }
 
     /// Its mount namespace, which is not this process's.

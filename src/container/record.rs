@@ -199,6 +199,22 @@ impl RecordStore {
         Ok(locked.put(record)?)
     }
 
+    /// What [`RecordStore::sweep`] would remove, but for records that somebody is changing.
+    ///
+    /// # Errors
+    /// The records can't be listed.
+    pub fn dead(&self, is_there: impl Fn(u64) -> bool) -> Result<Swept, StoreError> {
+        let mut dead = Swept::default();
+        for (id, record) in self.list()? {
+            match record {
+                Ok(record) if is_there(record.cgroup.id) => {}
+                Ok(_) => dead.removed.push(id),
+                Err(error) => dead.failed.push(error),
+            }
+        }
+        Ok(dead)
+    }
+
     /// Removes the records whose cgroup is gone (`is_there`, given its id), and locks that were
     /// left. A record that somebody is changing is left for the next time.
     ///

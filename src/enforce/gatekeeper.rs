@@ -72,7 +72,7 @@ impl<'a> Gatekeeper<'a> {
     /// The unit stays as it is now.
     pub(super) fn keep(self) -> Gating {
         match (self.change, self.failed) {
-            (Some(change), _) => Gating::Unit(Box::new(change.keep())),
+            (Some(change), _) => Gating::Unit(change.keep()),
             (None, Some(error)) => Gating::Failed(error),
             (None, None) => Gating::NoUnit,
         }

@@ -19,14 +19,14 @@ impl Guard {
         let (start, time) = (Instant::now(), Time::now());
         let mut events = Vec::new();
         for (id, watched) in &mut self.watched {
-            if !watched.has_expired(time) || watched.trouble.waits(start) {
+            if !watched.has_expired(time) || watched.expiry_trouble.waits(start) {
                 continue;
             }
             let cgroup = Some(watched.cgroup.path().to_owned());
             match expire(&self.records, id, time) {
                 Ok(None) => {}
                 Ok(Some(Expired { found, restored, warnings })) => {
-                    watched.trouble.clear();
+                    watched.expiry_trouble.clear();
                     watched.expires = None;
                     let done = Done::Expired(restored);
                     let (container, took) = (Some(id.clone()), start.elapsed());
@@ -34,7 +34,7 @@ impl Guard {
                 }
                 Err(error) => {
                     let message = chain(&error);
-                    if watched.trouble.add(&message, start) {
+                    if watched.expiry_trouble.add(&message, start) {
                         events.push(failed(Some(id.clone()), cgroup, message, start));
                     }
                 }

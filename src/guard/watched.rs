@@ -25,8 +25,10 @@ pub(super) struct Watched {
     pub expires: Option<Time>,
     /// Whether there was a pin when it was looked at last; at first, whether the record has one.
     pub has_pin: bool,
-    /// What failed before.
+    /// Why it was not mended, if that failed.
     pub trouble: Trouble,
+    /// Why grants did not end. That is no reason to leave the rest as it is.
+    pub expiry_trouble: Trouble,
 }
 
 /// What a glance shows.
@@ -53,6 +55,7 @@ impl Watched {
             expires: record.grants.iter().filter_map(|grant| grant.expires).min(),
             has_pin: record.pin.is_some(),
             trouble: Trouble::default(),
+            expiry_trouble: Trouble::default(),
         }))
     }
 

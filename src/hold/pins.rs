@@ -144,6 +144,9 @@ impl Pins {
     /// # Errors
     /// The pin is not a link to that cgroup, or cannot be removed.
     pub fn release(&self, cgroup_id: u64) -> Result<bool, HoldError> {
+        if self.is_dead(cgroup_id)? {
+            return self.remove(cgroup_id);
+        }
         self.take(cgroup_id).map(|link| link.is_some())
     }
 

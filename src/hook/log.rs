@@ -291,9 +291,15 @@ mod tests {
             failure: None,
             others: Vec::new(),
         };
-        let gating = Gating::Unit(Box::new(gate));
+        let gating = Gating::Unit(gate);
         let in_force = Box::new(InForce { outcome, holding, gating });
-        let enforced = Ok(Enforced::Attached { cgroup, in_force, insns: 22, unrecorded: None });
+        let enforced = Ok(Enforced::Attached {
+            cgroup,
+            in_force,
+            insns: 22,
+            unrecorded: None,
+            kept_warnings: Vec::new(),
+        });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }
 

@@ -96,6 +96,8 @@ pub enum Enforced {
         insns: usize,
         /// Why the container has no record, if it has none: then it can't be changed.
         unrecorded: Option<RecordError>,
+        /// What is kept for the container and does not apply.
+        kept_warnings: Vec<String>,
     },
     /// In a user namespace: the container starts without a program of ours.
     Skipped {
@@ -107,8 +109,11 @@ pub enum Enforced {
 impl Enforced {
     /// What the operator should know, besides the programs that are left.
     pub fn warnings(&self) -> Vec<String> {
-        let Enforced::Attached { in_force, unrecorded, .. } = self else { return Vec::new() };
+        let Enforced::Attached { in_force, unrecorded, kept_warnings, .. } = self else {
+            return Vec::new();
+        };
         let mut warnings = in_force.warnings();
+        warnings.extend(kept_warnings.iter().cloned());
         warnings.extend(unrecorded.iter().map(|error| {
             let why = chain(error);
             format!("the container has no record, so it can't be changed while it runs: {why}")
@@ -135,7 +140,8 @@ pub(crate) fn run_in(
     above: impl FnOnce(&Cgroup) -> Result<Option<Cgroup>, CgroupError>,
 ) -> Result<Enforced, HookError> {
     let pid = state.pid()?;
-    let prepared = prepare(rules.policy())?;
+    let mut kept = recorded::kept(state);
+    let prepared = prepare(rules.policy().with_grants(kept.rules()))?;
     let process = Process::pin(pid).map_err(CgroupError::from)?;
     let of_process = Cgroup::of(&process)?;
     let above = above(&of_process)?;
@@ -145,10 +151,13 @@ pub(crate) fn run_in(
     let stays = || Ok(of_process.has(&process)?);
     match enforce_if(cgroup, Some(&state.id), &prepared.verified, options.enforce, stays) {
         Ok(in_force) => {
-            let recorded = recorded::record(state, pid, rules, options.enforce, cgroup, &in_force);
+            recorded::make_nodes(&mut kept, state, pid);
+            let kept_warnings = std::mem::take(&mut kept.warnings);
+            let options = options.enforce;
+            let recorded = recorded::record(state, pid, rules, options, cgroup, &in_force, kept);
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
             let in_force = Box::new(in_force);
-            Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded })
+            Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded, kept_warnings })
         }
         Err(cause)
             if options.rootless == Rootless::Warn

@@ -1,19 +1,24 @@
 //! The record of a container that starts.
 
-use thiserror::Error;
+use std::error::Error;
+
+use nix::unistd::getuid;
+use thiserror::Error as ThisError;
 
 use super::ContainerRules;
 use crate::cgroup::{Cgroup, CgroupError};
+use crate::change::{KeptGrants, kept_grants};
 use crate::container::{
-    CgroupRef, ContainerId, History, IdError, Record, RecordStore, StartError, Version,
+    CgroupRef, ContainerId, History, IdError, Init, Record, RecordStore, StartError, User, Version,
     cgroup_exists,
 };
 use crate::enforce::{EnforceOptions, InForce};
-use crate::oci::State;
+use crate::errors::chain;
+use crate::oci::{State, read_root};
 use crate::run_dir::{RunDir, RunDirError};
 
 /// Why a container has no record. Its policy is in force all the same.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub enum RecordError {
     /// Its id can't be a file's name.
     #[error(transparent)]
@@ -37,9 +42,10 @@ pub(super) fn record(
     options: EnforceOptions,
     cgroup: &Cgroup,
     in_force: &InForce,
+    kept: KeptGrants,
 ) -> Result<(), RecordError> {
     let id: ContainerId = state.id.parse()?;
-    let record = Record {
+    let record = &Record {
         version: Version,
         id,
         cgroup: CgroupRef { path: cgroup.path().to_owned(), id: cgroup.id()? },
@@ -56,6 +62,35 @@ pub(super) fn record(
         grants: Vec::new(),
         history: History::default(),
     };
+    let record = kept.add_to(record, &User { uid: getuid().as_raw(), name: None });
     RecordStore::records(&RunDir::open()?)?.start(record, cgroup_exists)?;
     Ok(())
+}
+
+/// What is kept for the container. If that can't be read, nothing of it applies: less is allowed
+/// then, and the container starts.
+pub(super) fn kept(state: &State) -> KeptGrants {
+    let Ok(id) = state.id.parse() else { return KeptGrants::default() };
+    kept_grants(&id).unwrap_or_else(|error| KeptGrants {
+        warnings: vec![format!("kept grants do not apply: {}", chain(&error))],
+        ..KeptGrants::default()
+    })
+}
+
+/// Makes the nodes of what is kept, in the /dev that the container will have.
+pub(super) fn make_nodes(kept: &mut KeptGrants, state: &State, pid: i32) {
+    if !kept.have_nodes() {
+        return;
+    }
+    let init = || -> Result<Init, Box<dyn Error>> {
+        let init = Init::pin(pid)?;
+        let bundle = state.bundle.as_deref().ok_or("the state names no bundle")?;
+        Ok(init.before_pivot(read_root(bundle)?))
+    };
+    match init() {
+        Ok(init) => kept.make_nodes(&init),
+        Err(error) => {
+            kept.warnings.push(format!("nodes of kept grants: {}", chain(error.as_ref())));
+        }
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::document::{Document, OciError, read_bounded};
+use super::document::{Document, OciError, read_bounded, read_regular_file};
 use super::json::{At, OtherCase, Plain, Root, member, other_case, parse, shortened};
 use crate::device::{Access, DeviceType};
 use crate::policy::{Few, Number, Rule, TypeMatch, Verdict};
@@ -30,6 +31,24 @@ const DEVICES: [&str; 3] = ["linux", "resources", "devices"];
 pub fn read_config(reader: impl Read, document: Document) -> Result<Config, OciError> {
     let bytes = read_bounded(reader, &document)?;
     parse_config(&bytes, document)
+}
+
+/// The root directory of the container of a bundle: `root.path` of its config.json, which may be
+/// relative to the bundle (runtime-spec, "Root").
+///
+/// # Errors
+/// Names the document, the JSON path and what was expected.
+pub fn read_root(bundle: &Path) -> Result<PathBuf, OciError> {
+    let (bytes, document) = read_regular_file(&bundle.join("config.json"))?;
+    let seed = Root(At { keys: &["root", "path"], seed: Plain::<String>::new() });
+    match parse(&document, &bytes, seed)? {
+        Some(path) => Ok(bundle.join(path)),
+        None => Err(OciError::Value {
+            document,
+            path: "root.path".to_owned(),
+            problem: "missing (expected the root directory's path)".to_owned(),
+        }),
+    }
 }
 
 /// An array of rules on its own, as `linux.resources.devices` has it.

@@ -9,7 +9,7 @@ mod stage;
 mod state;
 mod status;
 
-pub use config::{Config, read_config, read_rules};
+pub use config::{Config, read_config, read_root, read_rules};
 pub use document::{Document, OciError};
 pub use entry::DeviceEntry;
 pub use json::shortened;

@@ -10,7 +10,7 @@ pub enum Gating {
     /// No unit was made for the container, or it is to be left as it is.
     NoUnit,
     /// What the unit was found to be, and to have.
-    Unit(Box<Gate>),
+    Unit(Gate),
     /// The unit was left as it is, before any look at its programs.
     Failed(UnitError),
 }
@@ -27,7 +27,7 @@ impl Gating {
     /// The programs that were taken off.
     pub fn detached(&self) -> impl Iterator<Item = ProgId> {
         let gate = match self {
-            Gating::Unit(gate) => Some(&**gate),
+            Gating::Unit(gate) => Some(gate),
             Gating::NoUnit | Gating::Failed(_) => None,
         };
         gate.into_iter().flat_map(|gate| gate.detached.iter().map(|(_, id)| *id))

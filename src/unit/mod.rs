@@ -107,6 +107,12 @@ impl<'a> Unit<'a> {
     }
 }
 
+/// Whether the cgroup is that of a unit, or is in one, by its path: only then it can be a
+/// container's that has a unit of its own.
+pub fn is_in_unit(cgroup: &Cgroup) -> bool {
+    cgroup.name().iter().any(|name| name.to_str().is_some_and(name::is_unit))
+}
+
 /// The cgroups above `leaf`, up to the one named `top`.
 fn above(leaf: &Cgroup, top: &Path) -> Result<Vec<Cgroup>, CgroupError> {
     let mut above: Vec<Cgroup> = Vec::new();

@@ -14,6 +14,11 @@ pub(super) fn unit_at_or_above<'a>(cgroup: &'a Path, id: &str) -> Option<(&'a Pa
     })
 }
 
+/// Whether it is the name of such a unit.
+pub(super) fn is_unit(name: &str) -> bool {
+    KINDS.iter().any(|kind| name.ends_with(kind))
+}
+
 /// Whether a unit of this name was made for the container with this id. The id must be all of the
 /// name, or what follows a dash: `docker-abc.scope` is not the unit of container `ab` or `bc`.
 fn is_made_for(unit: &str, id: &str) -> bool {

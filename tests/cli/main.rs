@@ -9,6 +9,7 @@ mod hook;
 mod inspect;
 mod log;
 mod mounts;
+mod poststop;
 mod process;
 mod rootless;
 mod unprivileged;

@@ -34,6 +34,11 @@ impl TestCgroup {
         TestCgroup::below(&self.path)
     }
 
+    /// One that was made at this path.
+    pub fn at(path: PathBuf) -> TestCgroup {
+        TestCgroup { path }
+    }
+
     fn below(parent: &Path) -> TestCgroup {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -8,7 +8,8 @@ use std::path::Path;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-const RUN_DIR: &str = "/run/devgate";
+/// Records, and what is kept.
+const DIRS: [(&str, u32); 2] = [("/run/devgate", 0o700), ("/var/lib/devgate", 0o755)];
 const BPFFS: &str = "/sys/fs/bpf";
 
 thread_local! {
@@ -26,10 +27,12 @@ pub fn isolate() {
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(none, "/", none, private, none).expect("mounts can be made private");
     mount(none, BPFFS, Some("bpf"), MsFlags::empty(), none).expect("a bpffs can be mounted");
-    if !Path::new(RUN_DIR).exists() {
-        // A neighbouring test may be doing the same.
-        let _ = DirBuilder::new().mode(0o700).create(RUN_DIR);
+    for (dir, mode) in DIRS {
+        if !Path::new(dir).exists() {
+            // A neighbouring test may be doing the same.
+            let _ = DirBuilder::new().mode(mode).create(dir);
+        }
+        mount(none, dir, Some("tmpfs"), MsFlags::empty(), none).expect("a tmpfs can be mounted");
+        set_permissions(dir, Permissions::from_mode(mode)).expect("it is ours");
     }
-    mount(none, RUN_DIR, Some("tmpfs"), MsFlags::empty(), none).expect("a tmpfs can be mounted");
-    set_permissions(RUN_DIR, Permissions::from_mode(0o700)).expect("it is ours");
 }

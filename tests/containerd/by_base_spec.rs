@@ -85,6 +85,28 @@ fn the_next_container_of_a_pod_has_a_new_program() {
     });
 }
 
+/// Containers that end, and those that are removed while they run.
+#[test]
+fn a_stopped_container_leaves_no_pin_and_no_record() {
+    each(|version| {
+        let runtime = runtime(version);
+        let pod = runtime.start_pod();
+        let container = pod.start(pod.config(&PLAIN.asked, PLAIN.steps)).expect("it starts");
+        container.expect(PLAIN.steps);
+        let id = container.id.clone();
+        let run = runtime.containerd.hook_runs(&id).pop().expect("the hook ran");
+        let pin = run.pin.expect("it is held");
+        let record = format!("/run/devgate/containers/{id}.json");
+        let exist = || [&pin, &record].map(|path| fs::exists(path).expect("it can be told"));
+        assert_eq!(exist(), [true; 2]);
+        container.remove();
+        assert_eq!(exist(), [false; 2]);
+        let [released] = &runtime.containerd.releases(&id)[..] else { panic!("not one run") };
+        assert_eq!((released.result.as_str(), released.pin.as_ref()), ("released", Some(&pin)));
+        pod.remove();
+    });
+}
+
 #[test]
 fn an_uninstalled_hook_is_gone_with_the_next_start() {
     each(|version| {

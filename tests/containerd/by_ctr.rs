@@ -1,5 +1,6 @@
 //! `ctr run --config`, with devgate as a hook of that spec.
 
+use crate::common::command::devgate;
 use crate::common::engine::answers::{Steps, script};
 use crate::common::engine::rootfs;
 use crate::common::engine::session::Session;
@@ -125,4 +126,39 @@ fn a_container_that_is_started_again_has_a_new_program() {
         ctr.containerd.succeed(&["containers", "delete", ID]);
         ctr.assert_empty();
     });
+}
+
+/// The record is the first one's; the second is held without one.
+#[test]
+fn of_two_engines_with_one_id_each_container_keeps_its_pin() {
+    if !(Version::One.is_ready() && Version::Two.is_ready()) {
+        return;
+    }
+    let (one, two) = (Ctr::new(Version::One), Ctr::new(Version::Two));
+    let mut first = one.run(&one.spec(&DEVICE.asked, DEVICE.steps));
+    first.expect(DEVICE.steps);
+    one.containerd.expect_gated(ID, &DEVICE);
+    let mut second = two.run(&two.spec(&DEVICE.asked, DEVICE.steps));
+    second.expect(DEVICE.steps);
+    two.containerd.expect_gated(ID, &DEVICE);
+    let run = two.containerd.hook_runs(ID).pop().expect("the hook ran");
+    let taken = "another container with id container has a record";
+    assert!(run.warnings.iter().any(|warning| warning.contains(taken)), "{run:?}");
+
+    second.finish();
+    two.assert_empty();
+    let kept = two.containerd.releases(ID).pop().expect("the hook ran");
+    assert_eq!((kept.result.as_str(), kept.pin), ("kept", None));
+    let pin = one.containerd.hook_runs(ID).pop().and_then(|run| run.pin).expect("it is held");
+    assert!(std::fs::exists(&pin).expect("it can be told"));
+    one.containerd.expect_gated(ID, &DEVICE);
+
+    first.finish();
+    one.assert_empty();
+    let released = one.containerd.releases(ID).pop().expect("the hook ran");
+    assert_eq!((released.result.as_str(), released.pin), ("released", Some(pin)));
+    // The second's pin had no record to be found by.
+    devgate(&["gc"], "").success();
+    let left = std::fs::read_dir("/sys/fs/bpf/devgate").expect("it is the test's own");
+    assert_eq!(left.count(), 0);
 }

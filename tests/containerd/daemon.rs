@@ -9,14 +9,19 @@ use std::thread::panicking;
 
 use crate::common::engine::container::Gated;
 use crate::common::engine::place::Place;
-use crate::common::engine::watch::{HookRun, hook_runs};
+use crate::common::engine::watch::{HookRun, hook_runs, releases};
 use crate::common::engine::{CGROUP2, eventually, find, isolated};
 use crate::kinds::Kind;
 use crate::version::Version;
 
-/// What the daemon puts in /run goes with its mount namespace. Its shims stay in its cgroup.
+/// What the daemon puts in /run goes with its mount namespace, but for devgate's records, which are
+/// the test's. Its shims stay in its cgroup.
 const START: &str = r#"
+exec 3</run/devgate
 mount -t tmpfs tmpfs /run
+mkdir /run/devgate
+mount --no-canonicalize --bind /proc/self/fd/3 /run/devgate
+exec 3<&-
 mkdir "$1"
 echo $$ > "$1/cgroup.procs"
 shift
@@ -100,6 +105,13 @@ impl Containerd {
     /// The hook's runs for this container.
     pub fn hook_runs(&self, container: &str) -> Vec<HookRun> {
         let mut runs = hook_runs(&self.place.path("hook.log"));
+        runs.retain(|run| run.container.as_deref() == Some(container));
+        runs
+    }
+
+    /// The hook's runs after this container has stopped.
+    pub fn releases(&self, container: &str) -> Vec<HookRun> {
+        let mut runs = releases(&self.place.path("hook.log"));
         runs.retain(|run| run.container.as_deref() == Some(container));
         runs
     }

@@ -10,5 +10,6 @@ mod engine;
 mod kinds;
 mod podman;
 mod podman_hooks;
+mod poststop;
 mod prove;
 mod when;

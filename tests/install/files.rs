@@ -142,6 +142,8 @@ fn the_hooks_options_travel() {
             "allow",
             "--hold",
             "require",
+            "--unit",
+            "no",
             "--rootless",
             "fail",
             "--log-dir",
@@ -149,7 +151,7 @@ fn the_hooks_options_travel() {
         ];
         machine.install(&[&args(engine, &spec)[..], &options].concat()).success();
         let hook = machine.json(file).to_string();
-        let listed = r#","--default-devices","none","--stale","own","--override-ancestor","replace","--retval-programs","allow","--hold","require","--rootless","fail","--log","/var/lib/devgate/devgate.log","--log-dir","/var/log/of-containers","--log-format","json"]"#;
+        let listed = r#","--default-devices","none","--stale","own","--override-ancestor","replace","--retval-programs","allow","--hold","require","--unit","no","--rootless","fail","--log","/var/lib/devgate/devgate.log","--log-dir","/var/log/of-containers","--log-format","json"]"#;
         for stage in stages(engine) {
             let args = format!(r#""args":["devgate","hook"{stage}{listed}"#);
             assert!(hook.contains(&args), "{hook}");

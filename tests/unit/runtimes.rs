@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::machine::{Machine, ready};
+use super::machine::{CONFIG, Machine, ready};
 
 /// What makes systemd attach its programs again: an engine's update sets properties.
 const EVENTS: [&str; 4] = [
@@ -24,6 +24,13 @@ fn with_runc_systemd_adds_no_program_to_the_unit() {
     assert_eq!(machine.programs(unit), ["devgate"]);
     machine.sh(&EVENTS[1].replace("UNIT", unit));
     assert_eq!(machine.programs(unit), ["devgate", "sd_devices"], "systemd adds its own");
+    // Its record tells that this unit is the container's: the name has no id of an engine's.
+    let said = machine.sh(&format!(
+        "echo '{CONFIG}' | $DEVGATE apply --cgroup /sys/fs/cgroup/system.slice/{unit} --config -"
+    ));
+    assert!(said.contains(&format!("the policy is the only gate of unit {unit}\n")), "{said}");
+    machine.sh(&EVENTS[1].replace("UNIT", unit));
+    assert_eq!(machine.programs(unit), ["devgate"]);
 
     let unit = "devgate-alone.scope";
     let log = machine.container("runc", "alone", &[]);

@@ -161,6 +161,15 @@ fn a_node_stays_with_its_device() {
         assert_eq!((again.wanted.len(), again.dropped.len()), (0, 0), "{path:?}");
         assert_eq!(again.record.grants[0].node, Some(made("/dev/fuse")));
     }
+    // What is left of a grant may be revoked alone.
+    let mut both = grant(&record, new("c 10:229:rw", None)).record;
+    both = grant(&both, new("c 10:229:w", Some("/dev/fuse"))).record;
+    let rest = revoke(&both, "c 10:229:r");
+    assert_eq!(
+        (rest.dropped.len(), grants(&rest.record)),
+        (0, vec!["allow c 10:229 w".to_owned()])
+    );
+    assert_eq!(rest.record.grants[0].node, Some(made("/dev/fuse")));
     let moved = grant(&record, new("c 10:229:rw", Some("/dev/other")));
     assert_eq!((moved.wanted.len(), moved.dropped.len()), (1, 1));
     let part = revoke(&record, "c 10:229:w");

@@ -130,6 +130,8 @@ fn a_sweep_removes_what_has_no_cgroup() {
     std::fs::write(store.path(&id("damaged")), "{").unwrap();
     // A devgate that was killed left this one.
     std::fs::write(store.path(&id("killed")).with_extension("lock"), "").unwrap();
+    let dead = store.dead(|cgroup| cgroup == 2).unwrap();
+    assert_eq!((dead.removed, dead.failed.len()), (["busy", "dead"].map(id).to_vec(), 1));
     let busy = store.lock(&id("busy")).unwrap();
     let swept = store.sweep(|cgroup| cgroup == 2).unwrap();
     drop(busy);

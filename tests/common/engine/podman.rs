@@ -13,7 +13,7 @@ use super::container::{Gated, Ran};
 use super::host::{Debian, Host};
 use super::place::Place;
 use super::session::Session;
-use super::watch::{HookRun, Inspected, hook_runs};
+use super::watch::{HookRun, Inspected, hook_runs, releases};
 use super::{CGROUP2, eventually, rootfs};
 
 /// What podman's containers all get.
@@ -188,6 +188,16 @@ impl Podman {
 
     pub fn hook_runs(&self) -> Vec<HookRun> {
         hook_runs(&self.log())
+    }
+
+    pub fn releases(&self) -> Vec<HookRun> {
+        releases(&self.log())
+    }
+
+    /// The files of containers' records.
+    pub fn records(&self) -> Vec<String> {
+        let run = self.run_on_host("ls", &["/run/devgate/containers"]);
+        run.text().lines().map(str::to_owned).collect()
     }
 
     /// `podman run`, attached to the container.

@@ -24,17 +24,20 @@ pub struct HookRun {
     pub error: Option<String>,
 }
 
+/// What a run after a container has stopped comes to.
+const AT_POSTSTOP: [&str; 2] = ["released", "kept"];
+
 /// The runs of the hook for containers that started, which logged to this file.
 pub fn hook_runs(log: &str) -> Vec<HookRun> {
     let mut runs = all_hook_runs(log);
-    runs.retain(|run| run.result != "released");
+    runs.retain(|run| !AT_POSTSTOP.contains(&run.result.as_str()));
     runs
 }
 
 /// The runs of the hook for containers that stopped, which logged to this file.
 pub fn releases(log: &str) -> Vec<HookRun> {
     let mut runs = all_hook_runs(log);
-    runs.retain(|run| run.result == "released");
+    runs.retain(|run| AT_POSTSTOP.contains(&run.result.as_str()));
     runs
 }
 

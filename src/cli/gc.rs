@@ -1,0 +1,68 @@
+//! `devgate gc`.
+
+use std::io::Write;
+
+use clap::Args as ClapArgs;
+use devgate::errors::chain;
+use devgate::gc::{GcError, Mode, pins, records};
+use serde::Serialize;
+
+use super::{Exit, complain};
+
+#[derive(Debug, ClapArgs)]
+pub struct Gc {
+    /// Remove nothing; say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'r> {
+    dry_run: bool,
+    pins: Kind<'r, u64>,
+    records: Kind<'r, String>,
+    errors: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Kind<'r, T> {
+    dead: &'r [T],
+    in_use: usize,
+}
+
+pub fn run(gc: &Gc, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
+    let mode = if gc.dry_run { Mode::DryRun } else { Mode::Remove };
+    let (pins, records) = (pins(mode), records(mode));
+    let failed = pins.failed.iter().chain(&records.failed);
+    let errors: Vec<String> = failed.map(|error: &GcError| chain(error)).collect();
+    if gc.json {
+        let ids: Vec<String> = records.dead.iter().map(ToString::to_string).collect();
+        let report = Report {
+            dry_run: gc.dry_run,
+            pins: Kind { dead: &pins.dead, in_use: pins.in_use },
+            records: Kind { dead: &ids, in_use: records.in_use },
+            errors: errors.clone(),
+        };
+        serde_json::to_writer(&mut *out, &report)?;
+        writeln!(out)?;
+    } else {
+        let done = if gc.dry_run { "would remove" } else { "removed" };
+        let dead = both(pins.dead.len(), records.dead.len());
+        let in_use = both(pins.in_use, records.in_use);
+        writeln!(out, "{done} {dead} of containers that ended; in use: {in_use}")?;
+    }
+    errors.iter().for_each(|error| complain(error));
+    Ok(if errors.is_empty() { Exit::Success } else { Exit::Failure })
+}
+
+fn both(pins: usize, records: usize) -> String {
+    format!("{} and {}", counted(pins, "pin"), counted(records, "record"))
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{ending}")
+}
