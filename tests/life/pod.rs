@@ -12,6 +12,7 @@ use crate::cri::messages::*;
 use crate::engine::Refused;
 use crate::image::{self, IMAGE};
 use crate::machine::{INSTALLED, Machine};
+use crate::runtime::Runtime;
 
 const CONFIG: &str = include_str!("../containerd/configs/one.toml");
 
@@ -35,10 +36,12 @@ pub struct Pod {
 
 impl Pod {
     /// In the network of the node and therefore without CNI plugins.
-    pub fn start(machine: &Machine) -> Pod {
+    pub fn start(machine: &Machine, runtime: Runtime) -> Pod {
         let dir = machine.dir().to_str().expect("the folder's path is text");
         let file = format!("{dir}/config.toml");
-        fs::write(&file, CONFIG.replace("@DIR@", dir)).expect("a file can be made");
+        let wrapper = format!("{dir}/{}", runtime.name());
+        let config = CONFIG.replace("@DIR@/runc", &wrapper).replace("@DIR@", dir);
+        fs::write(&file, config).expect("a file can be made");
         machine.succeed(
             INSTALLED,
             &["install", "containerd", "--force", "--apply", "--config", &file],
