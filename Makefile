@@ -7,7 +7,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC := -C target-feature=+crt-static -C relocation-model=static
 BINARY := target/release/devgate
 
-.PHONY: build deb demo test test-deps lint bless faults fuzz man bench clean
+.PHONY: build deb demo test test-deps lint bless life faults fuzz man bench clean
 
 build:
 	RUSTFLAGS="$(STATIC)" cargo build --release --locked --bin devgate --target $(HOST)
@@ -37,6 +37,13 @@ lint:
 # Makes the golden files again; look at the diff.
 bless:
 	DEVGATE_BLESS=1 cargo test --locked --test samples
+
+# Makes docs/life.md again, and then LIFE_ROUNDS times to see that it stays so; look at the diff.
+life:
+	DEVGATE_BLESS=1 DEVGATE_TEST_REQUIRE=1 cargo test --locked --test life -- --exact --nocapture \
+	  the_policy_is_in_force_as_the_page_says
+	DEVGATE_TEST_REQUIRE=1 DEVGATE_LIFE_ROUNDS=$(or $(LIFE_ROUNDS),3) cargo test --locked --test life -- \
+	  --ignored --exact --nocapture it_is_so_again_and_again
 
 # Every fault, in the release binary. With CASE='three hook bpf:error=EPERM:when=6+' that one alone.
 faults: build

@@ -93,7 +93,7 @@ impl Running {
 
     fn set_up_pod(&self) -> Pod {
         self.engine.runtime.wrap(&self.machine, self.engine.debian, "", |_| true);
-        Pod::start(&self.machine)
+        Pod::start(&self.machine, self.engine.runtime)
     }
 
     fn config_file(&self) -> PathBuf {

@@ -28,7 +28,7 @@ pub struct Engine {
     pub text: &'static str,
 }
 
-pub const ENGINES: [Engine; 9] = [
+pub const ENGINES: [Engine; 10] = [
     Engine {
         debian: Debian::Own,
         manager: Manager::Podman,
@@ -91,5 +91,12 @@ pub const ENGINES: [Engine; 9] = [
         runtime: Runtime::Runc,
         cgroups: Cgroups::Cgroupfs,
         text: "containerd 1.6.20 (CRI), runc 1.1.5, cgroupfs",
+    },
+    Engine {
+        debian: Debian::Own,
+        manager: Manager::Containerd,
+        runtime: Runtime::Crun,
+        cgroups: Cgroups::Cgroupfs,
+        text: "containerd 1.6.20 (CRI), crun 1.8.1, cgroupfs",
     },
 ];

@@ -1,5 +1,5 @@
-//! What a container leaves behind when a process is killed that would have cleaned up after it:
-//! its pin and its record. The next container's hook removes them.
+//! What a container leaves behind when a process is killed that would have cleaned up after it: its
+//! pin and its record.
 
 use std::fs;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::common::engine::eventually;
 use crate::engine::{Container, Running};
 use crate::engines::{Cgroups, ENGINES, Engine, Manager};
+use crate::machine::INSTALLED;
 use crate::ready;
 
 /// Pins and records that are there.
@@ -28,20 +29,19 @@ fn engine(manager: Manager, text: &str) -> &'static Engine {
     ENGINES.iter().find(is_it).expect("there is such an engine")
 }
 
-/// Containers that come and go leave nothing, and take along what is left.
+/// The hook of the next container removes the pin that is left, and `devgate gc` the record.
 #[track_caller]
 fn assert_taken_along(running: &Running, what: &str) {
-    let before = count(running);
-    println!(
-        "{}, {what}: {} pins and {} records are left",
-        running.engine.text, before.0, before.1
-    );
-    assert!(before.0 <= 1 && before.1 <= 1, "{what}: {before:?}");
-    eventually("nothing is left", || {
+    let (pins, records) = count(running);
+    println!("{}, {what}: {pins} pins and {records} records are left", running.engine.text);
+    assert!(pins <= 1 && records <= 1, "{what}: {pins} pins, {records} records");
+    eventually("no pin is left", || {
         let next = running.start(0);
         running.remove(&next);
-        count(running) == (0, 0)
+        count(running).0 == 0
     });
+    running.machine.succeed(INSTALLED, &["gc"]);
+    assert_eq!(count(running), (0, 0), "{what}");
 }
 
 fn kill(process: &str) {
@@ -49,24 +49,28 @@ fn kill(process: &str) {
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it can be killed");
 }
 
-/// Those of the cgroup with such a name.
-fn processes(cgroup: &Path, name: &str) -> Vec<String> {
-    let list = fs::read_to_string(cgroup.join("cgroup.procs")).expect("the cgroup can be read");
-    let is_so = |process: &&str| {
-        let comm = fs::read_to_string(format!("/proc/{process}/comm"));
-        comm.is_ok_and(|comm| comm.starts_with(name))
+/// Those with such a name, and this in their command line.
+fn processes(name: &str, argument: &str) -> Vec<String> {
+    let read = |process: &str, file: &str| {
+        let bytes = fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     };
-    list.lines().filter(is_so).map(str::to_owned).collect()
+    let entries = fs::read_dir("/proc").expect("it can be read").flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_so = |process: &String| {
+        read(process, "comm").starts_with(name) && read(process, "cmdline").contains(argument)
+    };
+    names.filter(is_so).collect()
 }
 
-/// Ends the container's processes, and waits until its cgroup is gone.
-fn end(running: &Running, container: &Container) {
-    let cgroup = running.cgroup(container);
-    fs::write(cgroup.join("cgroup.kill"), "1").expect("the container can be killed");
+/// Ends the processes of the container in this cgroup, and waits until that is gone.
+fn end(running: &Running, container: &Container, cgroup: &Path) {
+    // They may have ended already.
+    let _ = fs::write(cgroup.join("cgroup.kill"), "1");
     running.try_remove(container);
     eventually("the container's cgroup is gone", || {
         // What nobody cleans up is empty.
-        let _ = fs::remove_dir(&cgroup);
+        let _ = fs::remove_dir(cgroup);
         !cgroup.exists()
     });
 }
@@ -80,11 +84,11 @@ fn the_next_hook_removes_what_a_killed_conmon_left() {
         let running = Running::new(engine(Manager::Podman, text), &[]);
         let container = running.start(0);
         assert_eq!(count(&running), (1, 1));
-        let cgroup = running.machine.cgroup().join(format!("libpod-conmon-{}", container.id));
-        let conmon = processes(&cgroup, "conmon");
-        assert_eq!(conmon.len(), 1, "{}", cgroup.display());
+        let cgroup = running.cgroup(&container);
+        let conmon = processes("conmon", &container.id);
+        assert_eq!(conmon.len(), 1);
         conmon.iter().for_each(|process| kill(process));
-        end(&running, &container);
+        end(&running, &container, &cgroup);
         assert_taken_along(&running, "conmon was killed");
     }
 }
@@ -94,17 +98,16 @@ fn the_next_hook_removes_what_a_killed_shim_left() {
     if !ready() {
         return;
     }
-    let running = Running::new(engine(Manager::Containerd, ""), &[]);
+    let mut running = Running::new(engine(Manager::Containerd, ""), &[]);
     let container = running.start(0);
     assert_eq!(count(&running), (1, 1));
-    let shims = processes(&running.machine.cgroup().join("daemon"), "containerd-shim");
+    let cgroup = running.cgroup(&container);
+    let shims = processes("containerd-shim", running.machine.dir().to_str().expect("text"));
     assert!(!shims.is_empty());
     shims.iter().for_each(|process| kill(process));
-    end(&running, &container);
-    let before = count(&running);
-    println!("the shim was killed: {} pins and {} records are left", before.0, before.1);
-    assert!(before.0 <= 1 && before.1 <= 1, "{before:?}");
-    drop(running);
+    end(&running, &container, &cgroup);
+    running.pod_mut().0.renew();
+    assert_taken_along(&running, "the shim was killed");
 }
 
 #[test]
@@ -114,12 +117,12 @@ fn a_container_that_ends_while_its_engine_is_dead_leaves_nothing() {
     }
     let mut running = Running::new(engine(Manager::Containerd, ""), &[]);
     let container = running.start(0);
+    let cgroup = running.cgroup(&container);
     let (pod, machine) = running.pod_mut();
     pod.kill(machine, "KILL");
-    let cgroup = running.cgroup(&container);
     fs::write(cgroup.join("cgroup.kill"), "1").expect("the container can be killed");
     let (pod, machine) = running.pod_mut();
     pod.start_again(machine);
-    end(&running, &container);
+    end(&running, &container, &cgroup);
     assert_taken_along(&running, "the engine was killed");
 }

@@ -12,6 +12,7 @@ use crate::cri::messages::*;
 use crate::engine::Refused;
 use crate::image::{self, IMAGE};
 use crate::machine::{INSTALLED, Machine};
+use crate::runtime::Runtime;
 
 const CONFIG: &str = include_str!("../containerd/configs/one.toml");
 
@@ -35,10 +36,12 @@ pub struct Pod {
 
 impl Pod {
     /// In the network of the node and therefore without CNI plugins.
-    pub fn start(machine: &Machine) -> Pod {
+    pub fn start(machine: &Machine, runtime: Runtime) -> Pod {
         let dir = machine.dir().to_str().expect("the folder's path is text");
         let file = format!("{dir}/config.toml");
-        fs::write(&file, CONFIG.replace("@DIR@", dir)).expect("a file can be made");
+        let wrapper = format!("{dir}/{}", runtime.name());
+        let config = CONFIG.replace("@DIR@/runc", &wrapper).replace("@DIR@", dir);
+        fs::write(&file, config).expect("a file can be made");
         machine.succeed(
             INSTALLED,
             &["install", "containerd", "--force", "--apply", "--config", &file],
@@ -68,9 +71,14 @@ impl Pod {
             }),
             ..PodSandboxConfig::default()
         };
-        let request = RunPodSandboxRequest { config: Some(config.clone()) };
-        let SandboxId { pod_sandbox_id: id } = succeed(&client, "RunPodSandbox", request);
+        let id = sandbox(&client, &config);
         Pod { daemon, socket, client, config, id, attempts: Cell::new(0) }
+    }
+
+    /// Goes on with another pod, where the first can't be used any more.
+    pub fn renew(&mut self) {
+        self.config.metadata.as_mut().expect("it has a name").name = "another".to_owned();
+        self.id = sandbox(&self.client, &self.config);
     }
 
     pub fn start_container(&self, policy: usize, script: String) -> String {
@@ -150,6 +158,12 @@ fn start(machine: &Machine) -> String {
     let dir = machine.dir().to_str().expect("the folder's path is text");
     let pid = machine.succeed("sh", &["-ec", START, "sh", &machine.cgroup_parent(), dir]);
     pid.trim().to_owned()
+}
+
+fn sandbox(client: &Client, config: &PodSandboxConfig) -> String {
+    let request = RunPodSandboxRequest { config: Some(config.clone()) };
+    let SandboxId { pod_sandbox_id: id } = succeed(client, "RunPodSandbox", request);
+    id
 }
 
 #[track_caller]

@@ -25,7 +25,10 @@ pub const REASONS: &[Reason] = &[
         with_guard: false,
         applies: |engine, event| {
             engine.runtime == Runtime::Crun
-                && matches!(event.act, Act::Podman(_) | Act::Podman5(_) | Act::Update(_))
+                && matches!(
+                    event.act,
+                    Act::Podman(_) | Act::Podman5(_) | Act::Update(_) | Act::CriUpdate
+                )
         },
     },
     Reason {
