@@ -3,13 +3,14 @@
 //! Nobody but root may list or write it, so no local user can plant a file there or hold a lock
 //! of devgate's.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
+use rustix::fs::Dir;
 use thiserror::Error;
 
 /// Where it is. /run is empty after a boot (file-hierarchy(7)).
@@ -142,8 +143,11 @@ impl RunDir {
     /// It can't be listed.
     pub fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            names.extend(entry?.file_name().into_string());
+        // Not by the standard library: it panics where closedir(3) fails.
+        for entry in Dir::read_from(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_str().ok();
+            names.extend(name.filter(|name| !matches!(*name, "." | "..")).map(str::to_owned));
         }
         names.sort_unstable();
         Ok(names)
@@ -185,6 +189,7 @@ mod tests {
 
     use super::*;
     use crate::errors::chain;
+    use std::fs;
 
     fn place() -> (tempfile::TempDir, PathBuf) {
         let above = tempfile::tempdir().unwrap();

@@ -48,7 +48,10 @@ fn one_on_the_parent_is_an_error_that_names_it_and_nothing_changes() {
     assert_eq!(child.ids(), [before.id]);
     devgate(&["hook", "--retval-programs", "allow"], &state).success();
     assert!(!child.ids().contains(&before.id));
-    apply(&child, &["--retval-programs", "allow"]).success();
+    // The hook has recorded the container, and `apply` says so.
+    let applied = apply(&child, &["--retval-programs", "allow"]);
+    assert_eq!(applied.code, Some(0), "{applied:?}");
+    assert!(applied.complaint().starts_with("warning: the record of container c1 "), "{applied:?}");
 }
 
 #[test]

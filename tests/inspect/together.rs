@@ -53,6 +53,7 @@ fn the_schema_is_what_the_readme_says() {
             "instructions",
             "irregular",
             "link",
+            "listed",
             "loaded",
             "name",
             "opaque",

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use devgate::cgroup::Cgroup;
 use devgate::container::RecordStore;
 use devgate::device::{Access, DeviceType, Request};
-use devgate::enforce::{EnforceOptions, InForce, enforce, prepare};
+use devgate::enforce::{EnforceOptions, enforce, prepare};
 use devgate::hook::{self, ContainerRules, Enforced, Options};
 use devgate::kernel::{DirectAttach, ProgId, query};
 use devgate::oci::{HookInput, State, read_hook_input};
