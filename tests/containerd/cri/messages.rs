@@ -1,6 +1,8 @@
 //! What the tests say of `runtime.v1`, the Container Runtime Interface: the fields that they set
 //! or read, under the numbers of its api.proto.
 
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
 use std::collections::BTreeMap;
 
 use prost::Message;
