@@ -122,6 +122,9 @@ impl Scene {
 
 /// Goes through a scene's faults, on all processors.
 pub fn explore(scene: Scene, budget: Budget, seed: u64, report: &Mutex<Report>) {
+    // What scenes before have left must not change what a run does. There may be nothing.
+    let _ = std::fs::remove_dir_all("/run/devgate/containers");
+    let _ = std::fs::remove_dir_all(devgate::hold::PINS);
     let programs = Programs::load(scene.world);
     let firsts = first_faults(scene, &programs, budget, seed, report);
     let next = AtomicUsize::new(0);

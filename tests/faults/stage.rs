@@ -174,6 +174,13 @@ impl<'p> Stage<'p> {
     }
 }
 
+impl Drop for Stage<'_> {
+    /// A dead pin would be swept by another stage's run.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.pin());
+    }
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().expect("a path of text")
 }

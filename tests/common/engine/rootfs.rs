@@ -13,7 +13,7 @@ pub fn make(root: &Path) {
         fs::create_dir_all(root.join(dir)).expect("a folder can be made");
     }
     fs::copy(BUSYBOX, root.join("bin/busybox")).expect("busybox can be copied");
-    for applet in ["sh", "mknod"] {
+    for applet in ["sh", "mknod", "sleep"] {
         symlink("busybox", root.join("bin").join(applet)).expect("a link can be made");
     }
 }

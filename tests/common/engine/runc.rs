@@ -63,7 +63,8 @@ impl Runc {
     }
 
     pub fn set_hook(&mut self, args: &[&str]) {
-        self.config["hooks"] = json!({"createRuntime": [{"path": DEVGATE, "args": args}]});
+        let hook = json!([{"path": DEVGATE, "args": args}]);
+        self.config["hooks"] = json!({"createRuntime": hook, "poststop": hook});
     }
 
     /// Hooks as a file has them.
