@@ -12,12 +12,13 @@ use crate::container::{
     Container, ContainerError, ContainerId, DeviceNumbers, Grant, Init, Locked, Made, MadeNode,
     Record, Removed, User, holders, make, remove,
 };
+use crate::device::{Access, Request};
 use crate::enforce::{EnforceError, Prepared, enforce_then, prepare};
 use crate::errors::chain;
 use crate::hold::Holding;
 use crate::inspect::{Besides, Objection, others};
 use crate::kernel::{ProgId, Stale};
-use crate::policy::Rule;
+use crate::policy::{Rule, Verdict};
 
 /// How a change is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,7 +253,15 @@ impl Work<'_, '_> {
         if closed.is_empty() {
             return;
         }
-        let is_closed = |device: &DeviceNumbers| closed.iter().any(|devices| devices.has(device));
+        let policy = self.edited.record.policy();
+        let is_closed = |device: &DeviceNumbers| {
+            let DeviceNumbers { device_type, major, minor } = *device;
+            let access = Access::READ.union(Access::WRITE);
+            let request = Request { device_type, major, minor, access };
+            // An update may allow what was revoked before.
+            closed.iter().any(|devices| devices.has(device))
+                && policy.decide(&request).verdict == Verdict::Deny
+        };
         match holders(&self.subject.cgroup, is_closed) {
             Ok(holders) => self.report.holders = holders,
             Err(error) => self.report.warnings.push(format!(

@@ -43,9 +43,9 @@ pub enum ChangeError {
     },
     /// No record is about this cgroup.
     #[error(
-        "the container in cgroup {} has no record, so its policy is not known: it started without the \
-         hook of this devgate; start it again with the hook, or replace its program with `devgate \
-         apply`",
+        "cgroup {} has no record, so its policy is not known: if it is a container's, that started \
+         without the hook of this devgate; start it again with the hook, or `devgate guard --once \
+         --found all` gives each container without a record one",
         cgroup.display()
     )]
     NoRecord {
@@ -87,7 +87,7 @@ pub enum ChangeError {
     /// Nothing would end a grant.
     #[error(
         "--for needs `devgate guard`, which ends a grant when its time has come: it does not run on this \
-         machine"
+         machine (systemctl enable --now devgate-guard)"
     )]
     NoGuard,
     /// Its time would end after the year 9999.
@@ -106,7 +106,7 @@ pub enum ChangeError {
     #[error(transparent)]
     Inspect(#[from] InspectError),
     /// Another program denies what was granted.
-    #[error("{other} denies {} as well, so it can't be granted", asked(&other.rule))]
+    #[error("{other} denies {} as well, so it can't be granted; nothing was changed", asked(&other.rule))]
     Denied {
         /// The program.
         other: Box<Other>,

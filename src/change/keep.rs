@@ -133,10 +133,10 @@ impl KeptGrants {
     }
 
     /// The record of the container with these grants, and with that in its history.
-    pub fn add_to(self, record: &Record, user: &User) -> Record {
+    pub fn add_to(self, record: &Record, user: impl FnOnce() -> User) -> Record {
         match self.grants.is_empty() {
             true => record.clone(),
-            false => Edit::Keep(self.grants).of(record, user).record,
+            false => Edit::Keep(self.grants).of(record, &user()).record,
         }
     }
 }

@@ -51,7 +51,7 @@ pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     if let Ok(Some(id)) = recorded {
         complain(&format!(
             "warning: the record of container {id} still has its own rules: grant, revoke and the \
-             guard put these back; `devgate update {id}` changes both"
+             guard put these back; `devgate update {id} --config FILE` changes both"
         ));
     }
     Ok(Exit::Success)

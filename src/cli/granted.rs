@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args as ClapArgs;
-use devgate::change::{ChangeError, Stores, beginning, find, forget as forget_kept};
+use devgate::change::{Stores, beginning, find, forget as forget_kept};
 use devgate::container::{ContainerId, Grant, Record};
 use serde::Serialize;
 
@@ -72,7 +72,19 @@ pub fn grants(args: &GrantsArgs, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
             }
         }
     }
-    let entries: Vec<Entry<'_>> = records.iter().flat_map(entries).collect();
+    // Of a container that does not run, there is only what is kept.
+    let mut kept: Vec<(ContainerId, Vec<Grant>)> = Vec::new();
+    if args.container.is_none() {
+        for id in stores.kept_ids()? {
+            if !records.iter().any(|record| record.id == id) {
+                let grants = stores.kept_of(&id)?.map(|kept| kept.grants);
+                kept.extend(grants.map(|grants| (id, grants)));
+            }
+        }
+    }
+    let recorded = records.iter().flat_map(|record| entries(&record.id, &record.grants));
+    let kept = kept.iter().flat_map(|(id, grants)| entries(id, grants));
+    let entries: Vec<Entry<'_>> = recorded.chain(kept).collect();
     if args.json {
         serde_json::to_writer(&mut *out, &entries)?;
         writeln!(out)?;
@@ -85,11 +97,11 @@ pub fn grants(args: &GrantsArgs, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn entries(record: &Record) -> impl Iterator<Item = Entry<'_>> {
+fn entries<'g>(container: &'g ContainerId, grants: &'g [Grant]) -> impl Iterator<Item = Entry<'g>> {
     // A grant of nothing stands for a node that is still to be removed.
-    let grants = record.grants.iter().filter(|grant| !grant.rule.access().is_none());
-    grants.map(|grant| Entry {
-        container: &record.id,
+    let grants = grants.iter().filter(|grant| !grant.rule.access().is_none());
+    grants.map(move |grant| Entry {
+        container,
         rule: grant.rule.to_string(),
         device: &grant.device,
         node: grant.path.as_ref().map(|path| path.as_str()),
@@ -130,22 +142,15 @@ pub fn user(user: &devgate::container::User) -> String {
 
 pub fn forget(args: &ForgetArgs, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let stores = Stores::open()?;
-    let id = kept_container(&stores, &args.container)?;
+    let ids = stores.kept_ids()?;
+    let Some(id) = beginning(ids, &args.container, |_| true)? else {
+        let beginning = describe::escaped(&args.container);
+        writeln!(out, "nothing is kept for a container whose id begins with {beginning}")?;
+        return Ok(Exit::Success);
+    };
     let forgotten = forget_kept(&stores, &id)?;
-    if forgotten.is_empty() {
-        writeln!(out, "nothing is kept for container {id}")?;
-    }
     for Grant { rule, device, .. } in forgotten {
         writeln!(out, "- {rule}  {} (container {id})", describe::escaped(&device))?;
     }
     Ok(Exit::Success)
-}
-
-/// The container by its id among those for which something is kept, or else one that runs.
-fn kept_container(stores: &Stores, name: &str) -> Result<ContainerId, ChangeError> {
-    let ids = stores.kept_ids()?;
-    match beginning(ids, name, |_| true)? {
-        Some(id) => Ok(id),
-        None => find(stores, name),
-    }
 }

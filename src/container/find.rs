@@ -13,7 +13,10 @@ use crate::cgroup::{Cgroup, CgroupError};
 #[derive(Debug, Error)]
 pub enum FindError {
     /// No cgroup has such a name.
-    #[error("no cgroup's name holds a container id that begins with {id:?}")]
+    #[error(
+        "no cgroup's name holds a container id that begins with {id:?}; a container's name is not its \
+         id (podman inspect --format '{{{{.Id}}}}' NAME)"
+    )]
     None {
         /// What was looked for.
         id: String,

@@ -171,17 +171,22 @@ impl Wanted {
     }
 }
 
-/// No level but ok: devgate pins nothing, and without bpffs nobody does.
+/// Without it the policy is attached, and no link holds it.
 fn bpffs(mounts: &io::Result<Vec<Mount>>) -> Finding {
-    let found = match mounts.as_deref() {
-        Ok([]) => "not mounted; only pinned bpf_links need it, and devgate pins none".to_owned(),
-        Ok(mounts) if mounts.iter().any(|mount| mount.point == Path::new(BPFFS)) => {
-            format!("mounted on {BPFFS}")
-        }
-        Ok([mount, ..]) => format!("mounted on {}, and not on {BPFFS}", mount.point.display()),
-        Err(error) => unreadable("/proc/self/mountinfo", error),
+    let mounts = match mounts {
+        Ok(mounts) => mounts,
+        Err(error) => return HERE.ok("bpffs", unreadable("/proc/self/mountinfo", error)),
     };
-    HERE.ok("bpffs", found)
+    if mounts.iter().any(|mount| mount.point == Path::new(BPFFS)) {
+        return HERE.ok("bpffs", format!("mounted on {BPFFS}"));
+    }
+    let elsewhere = mounts.first().map(|mount| format!(" but on {}", mount.point.display()));
+    let elsewhere = elsewhere.unwrap_or_default();
+    let found = format!(
+        "not mounted on {BPFFS}{elsewhere}: no link can hold a policy, so other tools can detach it, \
+         and --hold require stops every container"
+    );
+    HERE.degraded("bpffs", found, format!("mount -t bpf bpf {BPFFS}"))
 }
 
 #[cfg(test)]
@@ -265,8 +270,9 @@ mod tests {
         let at = |point: &str| Mount { id: 1, root: "/".into(), point: point.into() };
         let found = |mounts| bpffs(&Ok(mounts)).found;
         assert_eq!(found(vec![at("/x"), at(BPFFS)]), "mounted on /sys/fs/bpf");
-        assert_eq!(found(vec![at("/x")]), "mounted on /x, and not on /sys/fs/bpf");
-        assert!(found(vec![]).starts_with("not mounted"));
+        assert!(found(vec![at("/x")]).starts_with("not mounted on /sys/fs/bpf but on /x: no link"));
+        assert!(found(vec![]).starts_with("not mounted on /sys/fs/bpf: no link"));
+        assert_eq!(bpffs(&Ok(vec![])).level, Level::Degraded);
         assert!(bpffs(&missing()).found.starts_with("not known"));
     }
 }

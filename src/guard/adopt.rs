@@ -15,7 +15,7 @@ use super::runtimes::{State, StateError, state};
 use super::{Found, Options, Settings};
 use crate::cgroup::{Cgroup, CgroupError, Process, ProcessError};
 use crate::container::{Record, RecordStore, StoreError};
-use crate::hook::{Annotated, AnnotationError, ContainerRules, Enforced, HookError, run_in};
+use crate::hook::{Annotated, AnnotationError, ContainerRules, Enforced, HookError, Root, run_in};
 use crate::install::Registration;
 
 /// For how long a container that starts is the hook's.
@@ -105,7 +105,7 @@ pub(super) fn adopt(
     let default_devices = annotated.default_devices(settings.default_devices);
     let rules = ContainerRules { config: input.config.rules, default_devices };
     let above = |cgroup: &Cgroup| containers_own(cgroup, &cgroups);
-    let enforced = run_in(&input.state, rules, settings.hook, above)?;
+    let enforced = run_in(&input.state, rules, settings.hook, Root::Entered, above)?;
     let found = match record {
         None => "the container has no record".to_owned(),
         Some(record) => format!("its record is of cgroup {}", record.cgroup.path.display()),

@@ -10,6 +10,7 @@ pub use annotations::{Annotated, AnnotationError};
 pub use log::{Guarded, Log, LogError, LogFormat, Record};
 pub use poststop::{ReleaseError, Released, StageError, release, stage, sweep_dead_pins};
 pub use recorded::RecordError;
+pub(crate) use recorded::Root;
 pub use rootless::in_user_namespace;
 
 use std::path::PathBuf;
@@ -128,7 +129,7 @@ impl Enforced {
 /// The container must not start; what was attached before is attached still, or the error tells
 /// what differs.
 pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enforced, HookError> {
-    run_in(state, rules, options, |_| Ok(None))
+    run_in(state, rules, options, Root::Ahead, |_| Ok(None))
 }
 
 /// The same for a container that runs. By now its process may be in a cgroup of its own below the
@@ -137,6 +138,7 @@ pub(crate) fn run_in(
     state: &State,
     rules: ContainerRules,
     options: Options,
+    root: Root,
     above: impl FnOnce(&Cgroup) -> Result<Option<Cgroup>, CgroupError>,
 ) -> Result<Enforced, HookError> {
     let pid = state.pid()?;
@@ -151,7 +153,7 @@ pub(crate) fn run_in(
     let stays = || Ok(of_process.has(&process)?);
     match enforce_if(cgroup, Some(&state.id), &prepared.verified, options.enforce, stays) {
         Ok(in_force) => {
-            recorded::make_nodes(&mut kept, state, pid);
+            recorded::make_nodes(&mut kept, state, pid, root);
             let kept_warnings = std::mem::take(&mut kept.warnings);
             let options = options.enforce;
             let recorded = recorded::record(state, pid, rules, options, cgroup, &in_force, kept);

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use nix::unistd::getuid;
 use thiserror::Error as ThisError;
 
 use super::ContainerRules;
@@ -34,6 +33,15 @@ pub enum RecordError {
     Start(#[from] StartError),
 }
 
+/// Whether the container's process has its root directory yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// Its runtime waits for the createRuntime hooks, and changes the root after them.
+    Ahead,
+    /// The container runs.
+    Entered,
+}
+
 /// Writes what is in force for the container.
 pub(super) fn record(
     state: &State,
@@ -62,7 +70,7 @@ pub(super) fn record(
         grants: Vec::new(),
         history: History::default(),
     };
-    let record = kept.add_to(record, &User { uid: getuid().as_raw(), name: None });
+    let record = kept.add_to(record, User::current);
     RecordStore::records(&RunDir::open()?)?.start(record, cgroup_exists)?;
     Ok(())
 }
@@ -77,13 +85,16 @@ pub(super) fn kept(state: &State) -> KeptGrants {
     })
 }
 
-/// Makes the nodes of what is kept, in the /dev that the container will have.
-pub(super) fn make_nodes(kept: &mut KeptGrants, state: &State, pid: i32) {
+/// Makes the nodes of what is kept, in the /dev that the container will have or has.
+pub(super) fn make_nodes(kept: &mut KeptGrants, state: &State, pid: i32, root: Root) {
     if !kept.have_nodes() {
         return;
     }
     let init = || -> Result<Init, Box<dyn Error>> {
         let init = Init::pin(pid)?;
+        if root == Root::Entered {
+            return Ok(init);
+        }
         let bundle = state.bundle.as_deref().ok_or("the state names no bundle")?;
         Ok(init.before_pivot(read_root(bundle)?))
     };

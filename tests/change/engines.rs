@@ -8,6 +8,9 @@ use super::common::command::{devgate, run};
 use super::common::engine::runc::{Runc, Running, Runtime};
 use super::common::engine::{DEVGATE, eventually, ready};
 
+const EVERYTHING: &str =
+    r#"{"linux": {"resources": {"devices": [{"allow": true, "access": "rwm"}]}}}"#;
+
 const RULES: &str = r#"[{"allow": false, "access": "rwm"}]"#;
 
 /// Opens /dev/fuse without making a file, and says what became of that.
@@ -80,6 +83,10 @@ fn a_device_opens_once_it_is_granted_and_no_more_once_it_is_revoked() {
                 let own = "busybox mknod /dev/own c 10 229 && (: < /dev/own) 2>&1";
                 assert!(container.shell(own).contains("not permitted"), "{case}");
                 container.shell("busybox killall sleep");
+                // What is denied no more, nobody has to close.
+                succeeds(&["revoke", "container", "/dev/null"]);
+                let told = devgate(&["update", "container", "--config", "-"], EVERYTHING);
+                assert!(!told.success().contains("keeps"), "{case}: {told:?}");
             });
         }
     }

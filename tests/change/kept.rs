@@ -33,7 +33,20 @@ fn what_is_kept_is_granted_again_until_it_is_revoked_or_forgotten() {
     assert!(stage.runs(&["grants", "--json"]).contains(r#""keep":false"#));
     stage.start();
     assert!(!stage.allows(FUSE));
-    assert_eq!(stage.runs(&["forget", "C"]), "nothing is kept for container container\n");
+    let nothing = "nothing is kept for a container whose id begins with container\n";
+    assert_eq!(stage.runs(&["forget", "C"]), nothing);
+}
+
+#[test]
+fn what_is_kept_is_listed_while_the_container_does_not_run() {
+    if !require::bpf() {
+        return;
+    }
+    let stage = Stage::new();
+    stage.runs(&["grant", "C", "/dev/fuse", "--no-node", "--keep"]);
+    fs::remove_file("/run/devgate/containers/container.json").expect("there is a record");
+    let listed = stage.runs(&["grants"]);
+    assert!(listed.contains("allow c 10:229 rw  /dev/fuse") && listed.contains("yes"), "{listed}");
 }
 
 /// A name may stand for another device after a boot, or for none.

@@ -69,7 +69,10 @@ fn containers() {
         ("no-such", "no cgroup's name holds a container id that begins with \"no-such\""),
         ("/sys/fs/cgroup/no-such", "does not exist"),
         ("999999999", "process 999999999 does not exist"),
-        (bare.text(), "has no record, so its policy is not known: it started without the hook"),
+        (
+            bare.text(),
+            "has no record, so its policy is not known: if it is a container's, that started without",
+        ),
         (&inside.pid().to_string(), "has no record"),
         ("../container", "does not exist"),
     ] {
@@ -171,7 +174,10 @@ fn what_a_cgroup_above_denies_is_not_granted() {
         assert_eq!((run.code, run.text()), (Some(3), ""), "{run:?}");
         let expected = format!("container container: program {id} (upstairs) on {}", above.text());
         assert!(run.complaint().starts_with(&expected), "{run:?}");
-        assert!(run.complaint().ends_with("as well, so it can't be granted"), "{run:?}");
+        assert!(
+            run.complaint().ends_with("as well, so it can't be granted; nothing was changed"),
+            "{run:?}"
+        );
         assert_eq!(stage.everything(), before, "{args:?}");
     }
     // What it allows is granted, and what it denies can be revoked.
