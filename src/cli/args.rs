@@ -20,7 +20,8 @@ use super::{grant, granted, history, update};
 /// Without a command, and with standard input not a terminal, it is `devgate hook`.
 ///
 /// Exit codes: 0 done; 1 bad input, or it could not be done; 2 bad usage; 3 a request that was
-/// checked is denied, or another program denies what was to be granted; 4 `doctor` found something degraded.
+/// checked is denied, or `grant`: another program denies the device too; 4 `doctor` found something
+/// degraded.
 #[derive(Debug, Parser)]
 #[command(name = "devgate", version, disable_help_subcommand = true)]
 pub struct Args {
@@ -82,7 +83,7 @@ pub enum Command {
     /// Take a device from a running container
     #[command(after_help = grant::REVOKE_HELP)]
     Revoke(grant::RevokeArgs),
-    /// List what was granted to running containers, and taken from them
+    /// List the grants and revocations of running containers
     #[command(after_help = granted::GRANTS_HELP)]
     Grants(granted::GrantsArgs),
     /// Give a running container a whole new policy
@@ -97,7 +98,7 @@ pub enum Command {
     /// Register the hook with a container engine
     #[command(after_help = install::INSTALL_EXAMPLES)]
     Install(install::Install),
-    /// Take the hook out of a container engine again
+    /// Remove the hook from a container engine
     #[command(after_help = install::UNINSTALL_EXAMPLES)]
     Uninstall(install::Uninstall),
     /// Keep the policies of running containers in force: a daemon
@@ -111,8 +112,8 @@ Examples:\n\
     Doctor(Doctor),
     /// Remove pins and records of containers that ended
     ///
-    /// The hook removes them at poststop, which a runtime that was killed does not call. This
-    /// removes what is left, and nothing of a container that has its cgroup still.
+    /// A runtime that was killed does not call the hook at poststop. This removes what was left,
+    /// but nothing of a container whose cgroup exists.
     #[command(after_help = "Examples:\n\
 \x20 devgate gc\n\
 \x20 devgate gc --dry-run --json")]
@@ -134,8 +135,8 @@ Examples:\n\
 pub struct Hook {
     #[command(flatten)]
     pub options: HookOptions,
-    /// When the runtime calls it. Otherwise the state says that: with the status "stopped" it is
-    /// poststop
+    /// The stage at which the runtime calls the hook. Without it, a state with the status "stopped"
+    /// means poststop
     #[arg(long, value_name = "STAGE")]
     pub stage: Option<StageMode>,
     /// Print the policy, the program and the plan; change nothing, look up no process

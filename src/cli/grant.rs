@@ -43,7 +43,7 @@ pub struct GrantArgs {
     /// A path on the host or 'c 10:229', and the access after a colon
     #[arg(value_name = "DEVICE[:ACCESS]", required = true)]
     pub devices: Vec<Asked>,
-    /// Where the node goes, below the container's /dev; it is the host's path otherwise
+    /// Where the node goes, below the container's /dev (default: the host's path)
     #[arg(long, value_name = "PATH", conflicts_with = "no_node")]
     pub path: Option<DevPath>,
     /// Make no node: the container has one, or makes it itself
@@ -68,7 +68,7 @@ pub struct RevokeArgs {
     /// A path on the host or 'c 10:229', and the access after a colon
     #[arg(value_name = "DEVICE[:ACCESS]", required = true)]
     pub devices: Vec<Asked>,
-    /// Leave the node that devgate made: it opens nothing
+    /// Leave the node that devgate made: the program denies it anyway
     #[arg(long)]
     pub no_node: bool,
     /// Compile and prove, say what would be done, and change nothing

@@ -23,9 +23,10 @@ use super::hook_options::HookOptions;
 use super::modes::{DefaultDevicesMode, FoundMode, LogFormatMode};
 use super::{Exit, complain};
 
-pub const EXAMPLES: &str = "The options for how a policy is enforced are for containers that --found all finds\n\
-without the hook. A container with a record keeps the options of its record.\n\n\
-Exit codes: 0 it was told to end, or --once found or left all in order; 1 it could not.\n\n\
+pub const EXAMPLES: &str = "The options of enforcement apply to containers without the hook (--found all).\n\
+A container with a record keeps the options of its record.\n\n\
+Exit codes: 0: it was stopped, or --once found or repaired everything; 1: something could not be\n\
+repaired, or another guard runs.\n\n\
 Examples:\n\
 \x20 systemctl enable --now devgate-guard\n\
 \x20 devgate guard --once\n\
@@ -36,14 +37,14 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Args)]
 pub struct Guard {
-    /// Look once, mend what is amiss, and end
+    /// Look once, repair what is wrong, and exit
     #[arg(long)]
     pub once: bool,
-    /// Look so often
+    /// Seconds between two looks
     #[arg(long, value_name = "SECONDS", default_value = "1",
           value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "once")]
     pub interval: u16,
-    /// Append a line about each action to this file, and not to standard error
+    /// Append a line about each action to this file instead of standard error
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// How that line is written

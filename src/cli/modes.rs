@@ -192,7 +192,7 @@ pub enum FoundMode {
     /// Those whose config.json has devgate's hook, with that hook's options
     #[default]
     Hooked,
-    /// All; those whose config.json has not the hook, with the options given here
+    /// All; those without the hook in config.json get the options given here
     All,
     /// None
     None,

@@ -34,8 +34,8 @@ pub struct UpdateArgs {
     /// standard input
     #[arg(long, value_name = "FILE")]
     pub rules: Option<PathBuf>,
-    /// Where the base rules (/dev/null and its like) go; as the container was started with --config,
-    /// and none with --rules
+    /// Where the base rules (/dev/null and its like) go (default: with --config as at the
+    /// container's start; with --rules none)
     #[arg(long, value_name = "MODE")]
     pub default_devices: Option<DefaultDevicesMode>,
     /// Compile and prove, say what would be done, and change nothing

@@ -21,8 +21,9 @@ const INTRODUCTION: &str = "\
 # A container's life
 
 What becomes of a container's policy when something happens to the container. The test
-`tests/life` makes this page: it starts four containers on each engine, lets one event after another
-happen to all of them, and looks. The test fails if the page says something else.
+`tests/life` makes this page: it starts four containers on each combination of engine, runtime and
+cgroup manager below, lets one event after another happen to all of them, and looks. The test fails
+if the page says something else.
 
 The four policies are: what an engine gives a plain container; one device more (`c 10:229 rwm`);
 everything but one write (`allow all; deny c 10:229 w`); and two rules for one device (`allow c
@@ -31,16 +32,16 @@ everything but one write (`allow all; deny c 10:229 w`); and two rules for one d
 A policy is **kept** if `devgate check --diff` finds no difference to the container's config.json, the
 programs of the cgroups above included, and the answers to the container's own opens are the
 policy's. It is **narrower** if devgate's program is in force and another one denies more. It is
-**lost** if devgate's program is not attached. A cell with one word is for all four policies, with
-the guard and without. Otherwise the words are for \"without the guard / with the guard\", \"2 of 4\"
-is the number of policies, and the number in brackets is the reason's. The guard looks once after
-the event.
+**lost** if devgate's program is not attached. One word in a cell holds for all four policies, with
+and without the guard. Otherwise it is \"without the guard / with the guard\"; \"2 of 4\" counts policies;
+[1] is the reason below. The guard looks once after the event.
 
 ";
 
 const BY_HAND: &str = "\
 ## Not part of the test
 
+- CRI-O and containerd 2 are not in the matrix.
 - The limits of an update (memory, CPU and so on) are hidden from the runtime, since the test also
   runs where their controllers are not in cgroup2. The runtime makes the update all the same, with its
   device rules.
