@@ -74,10 +74,7 @@ pub fn detach(detach: &Detach, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
 
 /// The container that has a record and whose cgroup this is.
 fn recorded(cgroup: &Cgroup) -> anyhow::Result<Option<ContainerId>> {
-    let number = cgroup.id()?;
-    let records = RecordStore::records(&RunDir::open()?)?.list()?;
-    let mut readable = records.into_iter().filter_map(|(_, record)| record.ok());
-    Ok(readable.find(|record| record.cgroup.id == number).map(|record| record.id))
+    Ok(RecordStore::records(&RunDir::open()?)?.of_cgroup(cgroup.id()?)?)
 }
 
 /// Removes devgate's link to the cgroup if it holds this program: otherwise that stays in force.

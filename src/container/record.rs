@@ -183,13 +183,20 @@ impl RecordStore {
         Ok(records.map(Store::new))
     }
 
-    /// Writes the record of a container that starts, in place of an earlier one of this id.
+    /// Writes the record of a container that starts, in place of an earlier one of this id. One
+    /// that is damaged gives way, too: nothing could be made of it any more.
     ///
     /// # Errors
     /// An earlier one's cgroup is another and still there (`is_there`, given its id), the earlier
-    /// record can't be read, or the new one can't be written.
+    /// record can't be read or is a newer devgate's, or the new one can't be written.
     pub fn start(&self, record: Record, is_there: impl Fn(u64) -> bool) -> Result<(), StartError> {
-        let mut locked = self.lock(&record.id)?;
+        let mut locked = match self.lock(&record.id) {
+            Err(StoreError::Damaged { .. }) => {
+                self.remove(&record.id)?;
+                self.lock(&record.id)?
+            }
+            locked => locked?,
+        };
         let other = locked.as_ref().map(|found| &found.cgroup);
         if let Some(other) = other.filter(|other| other.id != record.cgroup.id)
             && is_there(other.id)
@@ -197,6 +204,15 @@ impl RecordStore {
             return Err(StartError::Taken { id: record.id, cgroup: other.path.clone() });
         }
         Ok(locked.put(record)?)
+    }
+
+    /// The container that has a record of this cgroup, if there is one that can be read.
+    ///
+    /// # Errors
+    /// The records can't be listed.
+    pub fn of_cgroup(&self, id: u64) -> Result<Option<ContainerId>, StoreError> {
+        let mut readable = self.list()?.into_iter().filter_map(|(_, record)| record.ok());
+        Ok(readable.find(|record| record.cgroup.id == id).map(|record| record.id))
     }
 
     /// What [`RecordStore::sweep`] would remove, but for records that somebody is changing.

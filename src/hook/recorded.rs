@@ -1,6 +1,7 @@
 //! The record of a container that starts.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use thiserror::Error as ThisError;
 
@@ -31,6 +32,14 @@ pub enum RecordError {
     /// The record can't be written.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// Another container runs in this cgroup, which has one policy: that of the later one.
+    #[error("container {other} has a record and runs in the same cgroup {}", cgroup.display())]
+    Shared {
+        /// The other container.
+        other: ContainerId,
+        /// The cgroup.
+        cgroup: PathBuf,
+    },
 }
 
 /// Whether the container's process has its root directory yet.
@@ -71,7 +80,15 @@ pub(super) fn record(
         history: History::default(),
     };
     let record = kept.add_to(record, User::current);
-    RecordStore::records(&RunDir::open()?)?.start(record, cgroup_exists)?;
+    let records = RecordStore::records(&RunDir::open()?)?;
+    // Only where there was a link is it worth the time to look at every record.
+    if in_force.holding.before().is_some()
+        && let Some(other) = records.of_cgroup(cgroup.id()?).map_err(StartError::from)?
+        && other != record.id
+    {
+        return Err(RecordError::Shared { other, cgroup: cgroup.path().to_owned() });
+    }
+    records.start(record, cgroup_exists)?;
     Ok(())
 }
 

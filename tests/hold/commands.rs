@@ -206,3 +206,38 @@ fn detach_removes_the_link_too() {
     assert_eq!(run.success(), expected);
     assert_eq!(cgroup.attached().ids, []);
 }
+
+/// A cgroup has one policy, and so one container has its record.
+#[test]
+fn the_second_container_in_a_cgroup_gets_no_record() {
+    if !require::bpf() {
+        return;
+    }
+    let cgroup = TestCgroup::new();
+    let container = Sleeper::within(&cgroup);
+    assert_eq!(hook(&container, &[]).success(), "");
+    let state = format!(r#"{{"id":"other","pid":{},"bundle":"/none"}}"#, container.pid());
+    let second = devgate(&["hook"], state + FUSE);
+    let expected = format!(
+        "warning: the container has no record, so it can't be changed while it runs: container held \
+         has a record and runs in the same cgroup {}",
+        cgroup.text()
+    );
+    assert_eq!((second.code, second.complaint()), (Some(0), &*expected));
+    held(&cgroup);
+}
+
+#[test]
+fn a_damaged_record_gives_way_when_its_container_starts() {
+    if !require::bpf() {
+        return;
+    }
+    let cgroup = TestCgroup::new();
+    let container = Sleeper::within(&cgroup);
+    assert_eq!(hook(&container, &[]).success(), "");
+    let record = "/run/devgate/containers/held.json";
+    let good = fs::read_to_string(record).expect("there is a record");
+    fs::write(record, "{").expect("it can be damaged");
+    assert_eq!(hook(&container, &[]).success(), "");
+    assert_eq!(fs::read_to_string(record).expect("there is a record"), good);
+}

@@ -29,7 +29,7 @@ pub enum StoreError {
         source: ReadError,
     },
     /// It is not what devgate writes.
-    #[error("{} is damaged: {problem}", path.display())]
+    #[error("{} is damaged: {problem}; remove the file", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
