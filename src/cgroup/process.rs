@@ -237,6 +237,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_start_time_is_found_whatever_the_programs_name() {
+        let rest = (3..=52).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(start_time(&format!("7 (a) b) (c) {rest}\n")), Some(22));
+        assert_eq!(start_time("7 (a) S 1"), None);
+        let own = Process::pin(std::process::id().cast_signed()).unwrap().start_time().unwrap();
+        assert!(own > 0);
+    }
+
+    #[test]
     fn hybrid_hosts_list_v1_hierarchies_too() {
         let text = b"9:name=systemd:/\n5:devices:/a\n0::/probe/c1\n";
         assert_eq!(cgroup2_line(text), Some(PathBuf::from("/probe/c1")));
