@@ -1,6 +1,6 @@
 //! The cgroup of a process, pinned so that a reused process id can't mislead.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -160,6 +160,20 @@ impl Process {
         self.pid
     }
 
+    /// When it started, in clock ticks since boot: what tells it from another process that had its
+    /// id (proc_pid_stat(5), `starttime`; runc's and crun's states have it too).
+    ///
+    /// # Errors
+    /// It has exited, or the file can't be read.
+    pub fn start_time(&self) -> Result<u64, ProcessError> {
+        let path = format!("/proc/{}/stat", self.pid);
+        let text = fs::read_to_string(&path);
+        self.must_live()?;
+        let parsed =
+            text.and_then(|text| start_time(&text).ok_or(io::ErrorKind::InvalidData.into()));
+        parsed.map_err(|source| ProcessError::Read { path, source })
+    }
+
     /// Fails if it has exited.
     ///
     /// # Errors
@@ -185,6 +199,12 @@ impl Process {
             to => Err(ProcessError::Moved { pid: self.pid, from: name.to_owned(), to }),
         }
     }
+}
+
+/// Field 22. The second is the program's name, which may have spaces and parentheses of its own.
+fn start_time(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
 }
 
 fn cgroup_path(pid: i32) -> String {
@@ -215,6 +235,15 @@ fn cgroup2_line(text: &[u8]) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_start_time_is_found_whatever_the_programs_name() {
+        let rest = (3..=52).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(start_time(&format!("7 (a) b) (c) {rest}\n")), Some(22));
+        assert_eq!(start_time("7 (a) S 1"), None);
+        let own = Process::pin(std::process::id().cast_signed()).unwrap().start_time().unwrap();
+        assert!(own > 0);
+    }
 
     #[test]
     fn hybrid_hosts_list_v1_hierarchies_too() {

@@ -72,8 +72,8 @@ pub fn run(guard: &Guard) -> anyhow::Result<Exit> {
     if guard.once {
         let events = watch.look()?;
         log.append(&events);
-        let failed = events.iter().any(|event| matches!(event.done, Done::Failed(_)));
-        return Ok(if failed { Exit::Failure } else { Exit::Success });
+        let is_good = events.iter().all(|event| is_good(&event.done));
+        return Ok(if is_good { Exit::Success } else { Exit::Failure });
     }
     complain(&format!("guards {} containers", watch.watched()));
     let interval = Duration::from_secs(guard.interval.into());
@@ -85,6 +85,11 @@ pub fn run(guard: &Guard) -> anyhow::Result<Exit> {
             return Ok(Exit::Success);
         }
     }
+}
+
+/// A program that can't be taken off decides as well.
+fn is_good(done: &Done) -> bool {
+    done.restored().is_some_and(|restored| restored.in_force.outcome.left.is_empty())
 }
 
 impl Guard {

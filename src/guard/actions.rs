@@ -45,8 +45,19 @@ impl Guard {
 
     pub(super) fn mend(&mut self, id: ContainerId) {
         let start = Instant::now();
+        let other = self.sharers(&id).next().cloned();
         let Some(watched) = self.watched.get_mut(&id) else { return };
         let cgroup = watched.cgroup.path().to_owned();
+        if let Some(other) = other {
+            let message = format!(
+                "container {other} has a record of the same cgroup: neither policy is repaired \
+                 until one of the two records is removed"
+            );
+            if watched.trouble.add(&message, start) {
+                self.events.push(failed(Some(id), Some(cgroup), message, start));
+            }
+            return;
+        }
         match mend(&self.records, &id, watched) {
             Ok(Mended::Fine) => watched.trouble.clear(),
             Ok(Mended::Busy) => {}

@@ -11,10 +11,12 @@ use thiserror::Error;
 
 use super::bundle::{Bundle, BundleError};
 use super::finder::{Candidate, Verdict};
+use super::look::linked;
 use super::runtimes::{State, StateError, state};
 use super::{Found, Options, Settings};
 use crate::cgroup::{Cgroup, CgroupError, Process, ProcessError};
-use crate::container::{Record, RecordStore, StoreError};
+use crate::container::{ContainerId, RecordStore, StoreError};
+use crate::hold::{HoldError, PINS, Pins};
 use crate::hook::{Annotated, AnnotationError, ContainerRules, Enforced, HookError, Root, run_in};
 use crate::install::Registration;
 
@@ -54,6 +56,57 @@ pub enum AdoptError {
     /// Its cgroup can't be told.
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    /// Nobody can tell what the container may open.
+    #[error("config.json of bundle {} has no linux.resources.devices", bundle.display())]
+    NoRules {
+        /// The bundle.
+        bundle: PathBuf,
+    },
+    /// The runtime's state does not tell its cgroup.
+    #[error("the runtime's state names no cgroup2 cgroup")]
+    NoCgroup,
+    /// Its process is in a cgroup that may be anybody's.
+    #[error(
+        "process {pid} is in cgroup {}, and the container's cgroup is {} by the runtime's state",
+        cgroup.display(), stated.display()
+    )]
+    Elsewhere {
+        /// The process's id on the host.
+        pid: i32,
+        /// The process's cgroup, as /proc/PID/cgroup has it.
+        cgroup: PathBuf,
+        /// The container's.
+        stated: PathBuf,
+    },
+    /// Its record is of another cgroup, which was not removed.
+    #[error(
+        "its record is of cgroup {}, which still exists: its process was moved, or another \
+         container has the same id", recorded.display()
+    )]
+    Recorded {
+        /// That cgroup.
+        recorded: PathBuf,
+    },
+    /// Its cgroup has the policy of another container.
+    #[error("container {other} has a record of the same cgroup {}", cgroup.display())]
+    Others {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// The other container.
+        other: ContainerId,
+    },
+    /// The hook ran. Its policy may have been changed since, so config.json does not tell it.
+    #[error(
+        "cgroup {} has devgate's program and no record: its record was lost; the program stays \
+         in force", cgroup.display()
+    )]
+    RecordLost {
+        /// The cgroup.
+        cgroup: PathBuf,
+    },
+    /// Whether its cgroup has devgate's program can't be told.
+    #[error(transparent)]
+    Hold(#[from] HoldError),
     /// The policy is not in force.
     #[error(transparent)]
     Hook(#[from] HookError),
@@ -81,30 +134,39 @@ pub(super) fn adopt(
 ) -> Result<Adopted, AdoptError> {
     let settled = Ok(Adopted::Verdict(Verdict::Settled));
     let wait = Ok(Adopted::Verdict(Verdict::Wait));
-    let Some(State { pid, bundle, cgroups }) = state(dir)? else { return wait };
-    let process = match Process::pin(pid) {
-        Err(ProcessError::Missing { .. } | ProcessError::Exited { .. }) => return settled,
-        process => process.map_err(CgroupError::from)?,
-    };
+    let Some(State { pid, started, bundle, cgroups }) = state(dir)? else { return wait };
+    let Some(process) = pin(pid, started)? else { return settled };
     let cgroup = Cgroup::of(&process)?;
     let record = records.get(&candidate.id)?;
-    if let Some(record) = &record
-        && is_of(record, &cgroup)?
-    {
+    let recorded = record.as_ref().map(|record| Cgroup::of_id(record.cgroup.id));
+    let recorded = recorded.transpose()?.flatten();
+    if recorded.as_ref().is_some_and(|recorded| cgroup.is_at_or_below(recorded)) {
         return settled;
     }
     let age = age(dir, candidate, now);
     if age < GRACE || (age < LONGEST_START && is_runtimes(pid)) {
         return wait;
     }
-    let Bundle { input, registration } = Bundle::read(&bundle, candidate.id.as_str(), pid)?;
+    let Bundle { input, has_rules, registration } =
+        Bundle::read(&bundle, candidate.id.as_str(), pid)?;
     let Some(settings) = settings(registration.as_ref(), &bundle, options)? else {
         return settled;
     };
+    let own = containers_own(pid, cgroup, &cgroups)?;
+    if let Some(recorded) = recorded {
+        return Err(AdoptError::Recorded { recorded: recorded.path().to_owned() });
+    }
+    must_be_free(&own, &candidate.id, records)?;
+    if !has_rules {
+        return Err(AdoptError::NoRules { bundle });
+    }
     let annotated = Annotated::new(&input.state.annotations)?;
     let default_devices = annotated.default_devices(settings.default_devices);
     let rules = ContainerRules { config: input.config.rules, default_devices };
-    let above = |cgroup: &Cgroup| containers_own(cgroup, &cgroups);
+    let above = |of_process: &Cgroup| match of_process.is_at_or_below(&own) {
+        true => Ok(Some(own)),
+        false => Err(moved(pid, &own, of_process)),
+    };
     let enforced = run_in(&input.state, rules, settings.hook, Root::Entered, above)?;
     let found = match record {
         None => "the container has no record".to_owned(),
@@ -113,24 +175,51 @@ pub(super) fn adopt(
     Ok(Adopted::Enforced { warnings: enforced.warnings(), enforced: Box::new(enforced), found })
 }
 
-/// Whether the record is of the container that has this cgroup, or one above it.
-fn is_of(record: &Record, cgroup: &Cgroup) -> Result<bool, CgroupError> {
-    let recorded = Cgroup::of_id(record.cgroup.id)?;
-    Ok(recorded.is_some_and(|recorded| cgroup.is_at_or_below(&recorded)))
+/// The container's first process; `None` if that is gone, even if another one has its id now.
+fn pin(pid: i32, started: Option<u64>) -> Result<Option<Process>, AdoptError> {
+    let pinned = Process::pin(pid).and_then(|process| Ok((process.start_time()?, process)));
+    match pinned {
+        Err(ProcessError::Missing { .. } | ProcessError::Exited { .. }) => Ok(None),
+        Err(error) => Err(CgroupError::from(error).into()),
+        Ok((start, process)) => Ok(started.is_none_or(|it| it == start).then_some(process)),
+    }
 }
 
-/// The container's own cgroup, if its process is in one below it: a systemd inside makes some.
-fn containers_own(cgroup: &Cgroup, stated: &[PathBuf]) -> Result<Option<Cgroup>, CgroupError> {
-    let is_there = |stated: &&PathBuf| cgroup.name().starts_with(stated);
-    let Some(own) = stated.iter().find(is_there) else { return Ok(None) };
-    let mut found = None;
-    while found.as_ref().unwrap_or(cgroup).name() != own {
-        match found.as_ref().unwrap_or(cgroup).parent()? {
-            Some(parent) => found = Some(parent),
-            None => return Ok(None),
+/// The container's own cgroup, which its process is in, or below: a systemd inside makes some.
+fn containers_own(pid: i32, cgroup: Cgroup, stated: &[PathBuf]) -> Result<Cgroup, AdoptError> {
+    let widest = stated.last().ok_or(AdoptError::NoCgroup)?;
+    let name = cgroup.name().to_owned();
+    let elsewhere = || {
+        let (cgroup, stated) = (name.clone(), widest.clone());
+        AdoptError::Elsewhere { pid, cgroup, stated }
+    };
+    let is_there = |stated: &&PathBuf| name.starts_with(stated);
+    let stated = stated.iter().find(is_there).ok_or_else(elsewhere)?;
+    let mut own = cgroup;
+    while own.name() != stated {
+        own = own.parent()?.ok_or_else(elsewhere)?;
+    }
+    Ok(own)
+}
+
+/// Fails if the cgroup has a policy, of this container or of another one.
+fn must_be_free(own: &Cgroup, id: &ContainerId, records: &RecordStore) -> Result<(), AdoptError> {
+    let cgroup_id = own.id()?;
+    for (other, record) in records.list()? {
+        // A record that can't be read is an event of its own.
+        if other != *id && record.is_ok_and(|record| record.cgroup.id == cgroup_id) {
+            return Err(AdoptError::Others { cgroup: own.path().to_owned(), other });
         }
     }
-    Ok(found)
+    match linked(Pins::existing(PINS.as_ref())?.as_ref(), cgroup_id)? {
+        Some(_) => Err(AdoptError::RecordLost { cgroup: own.path().to_owned() }),
+        None => Ok(()),
+    }
+}
+
+fn moved(pid: i32, from: &Cgroup, to: &Cgroup) -> CgroupError {
+    let (from, to) = (from.name().to_owned(), to.name().to_owned());
+    ProcessError::Moved { pid, from, to }.into()
 }
 
 /// How the policy is to be enforced; `None` if it is not devgate's.

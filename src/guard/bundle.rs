@@ -30,6 +30,8 @@ pub enum BundleError {
 pub(super) struct Bundle {
     /// The state and the config.
     pub input: HookInput,
+    /// Whether config.json has `linux.resources.devices`, be it empty.
+    pub has_rules: bool,
     /// devgate's hook, if it is among the container's.
     pub registration: Option<Registration>,
 }
@@ -45,7 +47,9 @@ impl Bundle {
         let documents = [state.to_string().into_bytes(), config].concat();
         let input = read_hook_input(documents.as_slice());
         let input = input.map_err(|source| BundleError::Oci { bundle: bundle.into(), source })?;
-        Ok(Bundle { input, registration: registration(&other) })
+        let rules = other.pointer("/linux/resources/devices");
+        let has_rules = rules.is_some_and(|rules| !rules.is_null());
+        Ok(Bundle { input, has_rules, registration: registration(&other) })
     }
 }
 
@@ -75,6 +79,7 @@ mod tests {
         let bundle = write(json!({"linux": linux, "hooks": {"createRuntime": [other]}}));
         assert_eq!(bundle.registration, None);
         assert_eq!(bundle.input.config.rules.len(), 1);
+        assert!(bundle.has_rules);
         let args = ["devgate", "hook", "--default-devices", "none"];
         let hook = json!({"path": "/usr/bin/devgate", "args": args, "timeout": 60});
         let bundle = write(json!({
@@ -85,5 +90,8 @@ mod tests {
         let annotations = bundle.input.state.annotations.into_iter();
         assert_eq!(annotations.collect::<Vec<_>>(), [("io.devgate.log".into(), "x".into())]);
         assert_eq!(bundle.input.state.id, "c1");
+        assert!(!bundle.has_rules);
+        assert!(write(json!({"linux": {"resources": {"devices": []}}})).has_rules);
+        assert!(!write(json!({"linux": {"resources": {"devices": null}}})).has_rules);
     }
 }

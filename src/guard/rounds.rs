@@ -134,6 +134,7 @@ impl Guard {
     /// Reads a container's record, and watches it from now on.
     pub(super) fn load(&mut self, id: ContainerId) {
         let start = Instant::now();
+        self.reconsider_sharers(&id);
         self.watched.remove(&id);
         let message = match self.records.get(&id) {
             Ok(None) => {
@@ -144,8 +145,8 @@ impl Guard {
                 Ok(None) => return,
                 Ok(Some(watched)) => {
                     self.unusable.remove(&id);
-                    self.watched.insert(id, watched);
-                    return;
+                    self.watched.insert(id.clone(), watched);
+                    return self.reconsider_sharers(&id);
                 }
                 Err(error) => chain(&error),
             },
@@ -154,6 +155,26 @@ impl Guard {
         // It is told once, and read again when it is written.
         if self.unusable.entry(id.clone()).or_default().add(&message, start) {
             self.events.push(failed(Some(id), None, message, start));
+        }
+    }
+
+    /// The other containers that have a record of this one's cgroup: all but one are wrong, and who
+    /// knows which.
+    pub(super) fn sharers(&self, id: &ContainerId) -> impl Iterator<Item = &ContainerId> {
+        let cgroup_id = self.watched.get(id).map(|watched| watched.cgroup_id);
+        let shares = move |(other, watched): &(&ContainerId, &Watched)| {
+            *other != id && Some(watched.cgroup_id) == cgroup_id
+        };
+        self.watched.iter().filter(shares).map(|(other, _)| other)
+    }
+
+    /// They are looked at once more, for this one's record comes or goes.
+    fn reconsider_sharers(&mut self, id: &ContainerId) {
+        for other in self.sharers(id).cloned().collect::<Vec<_>>() {
+            if let Some(watched) = self.watched.get_mut(&other) {
+                watched.settled = None;
+                watched.trouble.clear();
+            }
         }
     }
 

@@ -49,6 +49,8 @@ const STATE_FILES: [StateFile; 2] = [
 pub(super) struct State {
     /// Its first process.
     pub pid: i32,
+    /// When that started, if the state has it: in clock ticks since boot.
+    pub started: Option<u64>,
     /// The directory with its config.json.
     pub bundle: PathBuf,
     /// What its own cgroup may be, by paths in the hierarchy: the first that its process is in.
@@ -74,6 +76,8 @@ pub enum StateError {
 #[derive(Deserialize)]
 struct Runc {
     init_process_pid: i32,
+    #[serde(default)]
+    init_process_start: u64,
     config: RuncConfig,
     /// By controller; cgroup2 has none.
     #[serde(default)]
@@ -87,11 +91,18 @@ struct RuncConfig {
 
 /// runc has the bundle among the labels of its own form of config.json.
 fn runc(bytes: &[u8]) -> serde_json::Result<State> {
-    let Runc { init_process_pid: pid, config, cgroup_paths } = serde_json::from_slice(bytes)?;
+    let Runc { init_process_pid: pid, init_process_start, config, cgroup_paths } =
+        serde_json::from_slice(bytes)?;
     let bundle = config.labels.iter().find_map(|label| label.strip_prefix("bundle="));
     let missing = || serde::de::Error::custom("config.labels has no bundle");
     let cgroups = Vec::from_iter(cgroup_paths.get("").and_then(|path| in_hierarchy(path)));
-    Ok(State { pid, bundle: bundle.ok_or_else(missing)?.into(), cgroups })
+    let bundle = bundle.ok_or_else(missing)?.into();
+    Ok(State { pid, started: started(init_process_start), bundle, cgroups })
+}
+
+/// Nothing starts at boot itself: 0 says that it could not be told.
+fn started(ticks: u64) -> Option<u64> {
+    Some(ticks).filter(|ticks| *ticks != 0)
 }
 
 /// runc has no other place for cgroup2 (libcontainer/cgroups, `defaultMountpoint` and `hybridMountpoint`).
@@ -105,6 +116,8 @@ fn in_hierarchy(path: &Path) -> Option<PathBuf> {
 #[serde(rename_all = "kebab-case")]
 struct Crun {
     pid: i32,
+    #[serde(default)]
+    process_start_time: u64,
     bundle: PathBuf,
     cgroup_path: Option<PathBuf>,
 }
@@ -112,12 +125,13 @@ struct Crun {
 /// In a scope crun makes a cgroup for the container's processes. Elsewhere the container itself
 /// may have made one of that name.
 fn crun(bytes: &[u8]) -> serde_json::Result<State> {
-    let Crun { pid, bundle, cgroup_path } = serde_json::from_slice(bytes)?;
-    let mut cgroups = Vec::from_iter(cgroup_path);
+    let Crun { pid, process_start_time, bundle, cgroup_path } = serde_json::from_slice(bytes)?;
+    let is_named = |path: &PathBuf| !path.as_os_str().is_empty();
+    let mut cgroups = Vec::from_iter(cgroup_path.filter(is_named));
     if let Some(scope) = cgroups.first().filter(|path| path.extension() == Some("scope".as_ref())) {
         cgroups.insert(0, scope.join(CRUN_LEAF));
     }
-    Ok(State { pid, bundle, cgroups })
+    Ok(State { pid, started: started(process_start_time), bundle, cgroups })
 }
 
 /// The state in a container's directory; `None` while there is none.
@@ -183,15 +197,27 @@ mod tests {
 
     #[test]
     fn states_of_runtimes_are_understood() {
-        let runc = br#"{"id":"a","init_process_pid":7,"config":{"labels":["x=y","bundle=/b"]},
+        let runc = br#"{"id":"a","init_process_pid":7,"init_process_start":9,"config":{"labels":["x=y","bundle=/b"]},
             "cgroup_paths":{"":"/sys/fs/cgroup/a"}}"#;
-        let crun = br#"{"pid":7,"cgroup-path":"/a","bundle":"/b","systemd-cgroup":false}"#;
+        let crun = br#"{"pid":7,"process-start-time":9,"cgroup-path":"/a","bundle":"/b"}"#;
         for (name, text) in [("state.json", &runc[..]), ("status", &crun[..])] {
             let dir = tempfile::tempdir().unwrap();
             assert!(state(dir.path()).unwrap().is_none());
             fs::write(dir.path().join(name), text).unwrap();
-            let expected = State { pid: 7, bundle: "/b".into(), cgroups: vec!["/a".into()] };
+            let (bundle, cgroups) = ("/b".into(), vec!["/a".into()]);
+            let expected = State { pid: 7, started: Some(9), bundle, cgroups };
             assert_eq!(state(dir.path()).unwrap(), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_state_may_lack_a_start_and_a_cgroup() {
+        for text in [
+            &br#"{"pid":7,"bundle":"/b"}"#[..],
+            br#"{"pid":7,"process-start-time":0,"bundle":"/b","cgroup-path":""}"#,
+        ] {
+            let State { started, cgroups, .. } = crun(text).unwrap();
+            assert_eq!((started, cgroups), (None, vec![]));
         }
     }
 

@@ -11,6 +11,7 @@ use devgate::run_dir::RunDir;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::common::bpf::Foreign;
 use super::common::command::{command, devgate, start};
 use super::common::opener::serve_if_child;
 use super::common::require;
@@ -144,6 +145,25 @@ fn a_look_that_fails_says_so() {
     assert_eq!((run.code, run.text()), (Some(1), ""));
     let part = " devgate failed container=c1 error=\"/run/devgate/containers/c1.json is damaged: ";
     assert!(run.stderr.contains(part), "{run:?}");
+}
+
+/// What stays decides as well, and may deny what the policy allows.
+#[test]
+fn a_program_that_stays_is_a_failure_of_the_look() {
+    serve_if_child();
+    if !require::bpf() {
+        return;
+    }
+    let test = "cli::a_program_that_stays_is_a_failure_of_the_look";
+    let container = Container::new("c1", test, &["--hold", "require"]);
+    let foreign = Foreign::allowing("theirs");
+    let link = foreign.link(container.cgroup.open().as_fd());
+    let run = devgate(&["guard", "--once", "--found", "none"], "");
+    assert!(run.stderr.contains(" devgate restored container=c1 "), "{run:?}");
+    let left = format!(" left=\"{} is held by a bpf_link\"", foreign.id);
+    assert!(run.stderr.contains(&left), "{run:?}");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    drop(link);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::common::engine::runc::{Runc, Running, Runtime};
 use super::common::engine::{DEVGATE, ready};
-use super::stage::{options, records};
+use super::stage::{options, pins, records};
 
 const RULES: &str = r#"[
     {"allow": false, "access": "rwm"},
@@ -24,8 +24,8 @@ const RULES: &str = r#"[
 ]"#;
 
 /// A container of a runtime that runs without the hook, and its files.
-struct Hookless<'r> {
-    running: &'r Running<'r>,
+pub struct Hookless<'r> {
+    pub running: &'r Running<'r>,
     config: PathBuf,
     runtime_root: PathBuf,
 }
@@ -38,14 +38,38 @@ impl<'r> Hookless<'r> {
     }
 
     /// Edits config.json, which the runtime has read.
-    fn edit(&self, change: impl FnOnce(&mut Value)) {
+    pub fn edit(&self, change: impl FnOnce(&mut Value)) {
         let text = fs::read_to_string(&self.config).expect("it can be read");
         let mut config = serde_json::from_str(&text).expect("it is JSON");
         change(&mut config);
         fs::write(&self.config, config.to_string()).expect("it can be written");
     }
 
-    fn register(&self, args: &[&str]) {
+    /// Edits the runtime's state, and returns it as it was.
+    pub fn edit_state(&self, change: impl FnOnce(&mut Value)) -> Vec<u8> {
+        let path = self.state();
+        let before = fs::read(&path).expect("it can be read");
+        let mut state = serde_json::from_slice(&before).expect("it is JSON");
+        change(&mut state);
+        fs::write(&path, state.to_string()).expect("it can be written");
+        before
+    }
+
+    /// The runtime's state of it.
+    pub fn state(&self) -> PathBuf {
+        let dir = self.runtime_root.join("container");
+        ["state.json", "status"]
+            .map(|name| dir.join(name))
+            .into_iter()
+            .find(|path| path.exists())
+            .expect("the runtime made it")
+    }
+
+    pub fn cgroup_id(&self) -> u64 {
+        Cgroup::open(&self.running.cgroup).and_then(|cgroup| cgroup.id()).expect("it has an id")
+    }
+
+    pub fn register(&self, args: &[&str]) {
         let args = [&["devgate", "hook"], args].concat();
         self.edit(|config| {
             config["hooks"] = json!({"createRuntime": [{"path": DEVGATE, "args": args}]});
@@ -53,13 +77,13 @@ impl<'r> Hookless<'r> {
     }
 
     /// As if it had started so long ago.
-    fn age(&self, seconds: u64) {
+    pub fn age(&self, seconds: u64) {
         let dir = File::open(self.runtime_root.join("container")).expect("the runtime made it");
         let then = SystemTime::now() - Duration::from_secs(seconds);
         dir.set_modified(then).expect("its time can be set");
     }
 
-    fn guard(&self, found: Found) -> Guard {
+    pub fn guard(&self, found: Found) -> Guard {
         let parse = |registration: &devgate::install::Registration| {
             // What the command line makes of it is the command line's test.
             let none = registration.args.iter().any(|arg| arg == "none");
@@ -71,7 +95,7 @@ impl<'r> Hookless<'r> {
     }
 
     /// The events that are about this container.
-    fn look(&self, guard: &mut Guard) -> Vec<Event> {
+    pub fn look(&self, guard: &mut Guard) -> Vec<Event> {
         let mut events = guard.look().expect("it can look");
         events
             .retain(|event| event.container.as_ref().is_some_and(|id| id.as_str() == "container"));
@@ -79,7 +103,7 @@ impl<'r> Hookless<'r> {
     }
 
     /// The names of its cgroup's programs.
-    fn programs(&self) -> Vec<String> {
+    pub fn programs(&self) -> Vec<String> {
         let cgroup = Cgroup::open(&self.running.cgroup).expect("it can be opened");
         let ids = query(cgroup.as_fd()).expect("they can be listed").ids;
         let name = |id| Program::by_id(id).expect("it is attached").name;
@@ -91,7 +115,7 @@ impl<'r> Hookless<'r> {
     }
 }
 
-fn with_hookless(runtime: Runtime, test: impl FnOnce(&Hookless<'_>)) {
+pub fn with_hookless(runtime: Runtime, test: impl FnOnce(&Hookless<'_>)) {
     let mut runc = Runc::of(runtime, RULES);
     runc.change_config(|config| {
         for set in ["bounding", "effective", "permitted"] {
@@ -161,6 +185,8 @@ fn the_hooks_own_options_and_the_annotations_count() {
         let id = "container".parse().expect("an id");
         let record = records().get(&id).expect("it can be read").expect("there is one");
         records().remove(&id).expect("it can be removed");
+        // Where devgate's program is held, the record was lost.
+        pins().release(record.cgroup.id).expect("the link can be taken off");
         record.default_devices
     };
     with_hookless(Runtime::Runc, |container| {
@@ -237,6 +263,7 @@ fn a_record_of_another_cgroup_does_not_count() {
         assert_eq!(container.look(&mut container.guard(Found::Hooked)).len(), 1);
         let id = "container".parse().expect("an id");
         let other = u64::MAX >> 8;
+        pins().release(container.cgroup_id()).expect("the link can be taken off");
         records()
             .edit::<_, devgate::container::StoreError>(&id, |record| {
                 record.cgroup.id = other;

@@ -7,6 +7,7 @@ mod killed;
 mod losses;
 mod podman;
 mod records;
+mod refused;
 mod stage;
 mod systemd;
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::AsFd;
 
+use devgate::guard::{Done, Event};
 use devgate::kernel::detach;
 
 use super::common::cgroup::TestCgroup;
@@ -117,4 +118,45 @@ fn records_are_followed_when_their_directory_is_made_anew() {
     lose_copy(&second);
     assert_eq!(found(&mut guard).len(), 1);
     drop(first);
+}
+
+/// Their policies would take turns for ever.
+#[test]
+fn two_records_of_one_cgroup_are_told_and_neither_is_enforced() {
+    serve_if_child();
+    if !require::bpf() {
+        return;
+    }
+    let test = "records::two_records_of_one_cgroup_are_told_and_neither_is_enforced";
+    let mut container = Container::new("c1", test, &["--hold", "require"]);
+    let mut guard = guard();
+    assert_eq!(found(&mut guard), [""; 0]);
+    let other = "c2".parse().expect("an id");
+    let text = fs::read_to_string(records().path(&container.id())).expect("it can be read");
+    let text = text.replace("\"c1\"", "\"c2\"");
+    fs::write(records().path(&other), text).expect("it can be written");
+    let told = |events: Vec<Event>| {
+        let each = events.into_iter().map(|event| match event {
+            Event { container: Some(id), done: Done::Failed(message), .. } => {
+                format!("{id}: {message}")
+            }
+            event => panic!("{event:?}"),
+        });
+        each.collect::<Vec<_>>()
+    };
+    let expected = [("c1", "c2"), ("c2", "c1")].map(|(id, other)| {
+        format!(
+            "{id}: container {other} has a record of the same cgroup: neither policy is repaired \
+             until one of the two records is removed"
+        )
+    });
+    lose_copy(&container);
+    assert_eq!(told(guard.look().expect("it can look")), expected);
+    assert!(guard.look().expect("it can look").is_empty());
+    assert_eq!(container.entries().len(), 1);
+    // A new guard says so, too.
+    assert_eq!(told(super::stage::guard().look().expect("it can look")), expected);
+    records().remove(&other).expect("it can be removed");
+    assert_eq!(found(&mut guard).len(), 1);
+    container.assert_held();
 }
