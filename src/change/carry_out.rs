@@ -2,15 +2,15 @@
 
 use std::mem;
 
-use super::edit::{Edit, Edited, lacking_node, left_over};
+use super::edit::{Edit, Edited, left_over};
 use super::error::ChangeError;
 use super::keep::Keep;
 use super::report::{NodeDone, NodeReport, Report};
 use super::stores::Stores;
 use crate::cgroup::Cgroup;
 use crate::container::{
-    Container, ContainerError, ContainerId, DeviceNumbers, Grant, Init, Locked, Made, MadeNode,
-    Record, Removed, User, holders, make, remove,
+    Container, ContainerError, ContainerId, DevPath, DeviceNumbers, Grant, Init, Locked, Made,
+    MadeNode, Record, Removed, User, holders, make, remove,
 };
 use crate::device::{Access, Request};
 use crate::enforce::{EnforceError, Prepared, enforce_then, prepare};
@@ -62,7 +62,7 @@ pub fn change(
     let mut locked = stores.records.lock(id)?;
     let old = locked.take().ok_or_else(|| stores.records.missing(id))?;
     let subject = &Subject::of(&old, &edit)?;
-    let keep = Keep::of(&edit);
+    let keep = Keep::of(&edit, &options.user);
     let mut edited = edit.of(&old, &options.user);
     if options.old_nodes == OldNodes::Leave {
         edited.dropped.clear();
@@ -173,12 +173,16 @@ impl Work<'_, '_> {
             let done = match make(init, &spec, &path) {
                 Ok(Made::New(node)) => {
                     made.push(node.clone());
-                    let lacking = lacking_node(&self.edited.record, &path);
-                    let grant = lacking.and_then(|at| self.edited.record.grants.get_mut(at));
-                    grant.into_iter().for_each(|grant| grant.node = Some(node.clone()));
+                    self.edited.take_left_node(&path);
+                    self.edited.has_node(&path, node);
                     NodeDone::Made
                 }
-                Ok(Made::AlreadyThere) => NodeDone::AlreadyThere,
+                Ok(Made::AlreadyThere) => {
+                    if let Some(node) = self.edited.take_left_node(&path) {
+                        self.edited.has_node(&path, node);
+                    }
+                    NodeDone::AlreadyThere
+                }
                 Err(source) => {
                     self.unmake(&made);
                     return Err(ChangeError::Node { path, source });
@@ -278,7 +282,9 @@ impl Work<'_, '_> {
         for (path, _) in &self.edited.wanted {
             self.report.nodes.push(NodeReport { path: path.clone(), done: NodeDone::ToMake });
         }
-        for node in self.edited.dropped.iter().filter_map(|grant| grant.node.as_ref()) {
+        let wanted = |path: &DevPath| self.edited.wanted.iter().any(|(other, _)| other == path);
+        let dropped = self.edited.dropped.iter().filter_map(|grant| grant.node.as_ref());
+        for node in dropped.filter(|node| !wanted(&node.path)) {
             self.report
                 .nodes
                 .push(NodeReport { path: node.path.clone(), done: NodeDone::ToRemove });

@@ -57,6 +57,18 @@ impl Devices {
             && covers(self.major, rule.major())
             && covers(self.minor, rule.minor())
     }
+
+    /// The devices that are among both.
+    pub fn common(&self, other: &Devices) -> Option<Devices> {
+        let common = |own, other| match (own, other) {
+            (Number::Any, number) | (number, Number::Any) => Some(number),
+            _ => (own == other).then_some(own),
+        };
+        let major = common(self.major, other.major)?;
+        let minor = common(self.minor, other.minor)?;
+        let device_type = self.device_type;
+        (device_type == other.device_type).then_some(Devices { device_type, major, minor })
+    }
 }
 
 impl fmt::Display for Devices {
@@ -279,12 +291,30 @@ mod tests {
         assert!(error.to_string().contains("letters \"rwm\""), "{error}");
     }
 
-    #[test]
-    fn a_wildcard_covers_what_it_matches() {
-        let devices = |text: &str| match text.parse().unwrap() {
+    fn devices(text: &str) -> Devices {
+        match text.parse().unwrap() {
             DeviceName::Numbers(devices) => devices,
             DeviceName::Path(_) => panic!("{text} is a path"),
-        };
+        }
+    }
+
+    #[test]
+    fn what_two_names_have_in_common() {
+        for (one, other, common) in [
+            ("c 10:*", "c 10:229", Some("c 10:229")),
+            ("c 10:*", "c *:229", Some("c 10:229")),
+            ("c *:*", "c 10:*", Some("c 10:*")),
+            ("c 10:*", "c 11:*", None),
+            ("c 10:229", "b 10:229", None),
+        ] {
+            let common = common.map(devices);
+            assert_eq!(devices(one).common(&devices(other)), common, "{one} {other}");
+            assert_eq!(devices(other).common(&devices(one)), common, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_covers_what_it_matches() {
         let rule = "allow c 195:3 rw".parse().unwrap();
         for (text, covers) in [
             ("c 195:3", true),

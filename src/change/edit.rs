@@ -109,8 +109,25 @@ impl Edit {
     }
 }
 
+impl Edited {
+    /// Records a node for the latest grant that asks for one at this path.
+    pub(super) fn has_node(&mut self, path: &DevPath, node: MadeNode) {
+        let lacking = lacking_node(&self.record, path);
+        let grant = lacking.and_then(|at| self.record.grants.get_mut(at));
+        grant.into_iter().for_each(|grant| grant.node = Some(node.clone()));
+    }
+
+    /// Takes out the node at this path that an earlier change did not remove. Without this, the new
+    /// grant's node would be removed in its place.
+    pub(super) fn take_left_node(&mut self, path: &DevPath) -> Option<MadeNode> {
+        let is_there = |node: &MadeNode| node.path == *path;
+        let at = self.dropped.iter().position(|old| old.node.as_ref().is_some_and(is_there))?;
+        self.dropped.remove(at).node
+    }
+}
+
 /// The place of the latest grant that asks for a node at this path and has none.
-pub(super) fn lacking_node(record: &Record, path: &DevPath) -> Option<usize> {
+fn lacking_node(record: &Record, path: &DevPath) -> Option<usize> {
     record
         .grants
         .iter()
@@ -135,14 +152,12 @@ fn take(grants: &mut Vec<Grant>, wanted: impl Fn(&Grant) -> bool) -> Vec<Grant> 
     grants.extract_if(.., |grant| wanted(grant)).collect()
 }
 
-/// Takes these bits from the grants of these devices, and the grants that have none left out.
+/// Takes these bits from the grants that are meant, and the grants that have none left out.
 pub(super) fn prune(
     grants: &mut Vec<Grant>,
-    devices: &Devices,
     access: Access,
-    which: impl Fn(&Grant) -> bool,
+    is_meant: impl Fn(&Grant) -> bool,
 ) -> Vec<Grant> {
-    let is_meant = |grant: &Grant| which(grant) && devices.cover(&grant.rule);
     let gone =
         take(grants, |grant| is_meant(grant) && grant.rule.access().without(access).is_none());
     for grant in grants.iter_mut().filter(|grant| is_meant(grant)) {
@@ -163,11 +178,19 @@ impl Editing<'_> {
     fn grant(&mut self, record: &mut Record, new: NewGrant) {
         let NewGrant { mut grant, node } = new;
         let Some(devices) = Devices::of(&grant.rule) else { return };
-        let is_lasting = grant.expires.is_none();
-        let replaces = |old: &Grant| is_lasting || old.expires.is_some();
         let access = grant.rule.access();
-        let mut gone = prune(&mut record.grants, &devices, access, replaces);
-        let kept = record.grants.iter_mut().filter(|old| replaces(old));
+        let is_lasting = grant.expires.is_none();
+        // What is kept stays so until it is revoked or forgotten.
+        let asked_to_keep = grant.keep;
+        grant.keep |= is_lasting && is_kept(record, &grant.rule);
+        let keep = grant.keep;
+        let may_replace = |old: &Grant| {
+            !old.keep || asked_to_keep || keep && Devices::of(&old.rule) == Some(devices)
+        };
+        let outlives = |old: &Grant| is_lasting || old.expires.is_some();
+        let replaces = |old: &Grant| outlives(old) && may_replace(old) && devices.cover(&old.rule);
+        let mut gone = prune(&mut record.grants, access, replaces);
+        let kept = record.grants.iter_mut().filter(|old| outlives(old));
         let inherited = inherited(&mut grant, gone.iter_mut().chain(kept).rev());
         grant.node = grant.node.take().or(inherited);
         if let (Some(path), Some(node), None) = (&grant.path, node, &grant.node) {
@@ -175,7 +198,9 @@ impl Editing<'_> {
             self.wanted.push((path.clone(), node));
         }
         self.dropped.extend(gone.into_iter().filter(|old| old.node.is_some()));
-        self.granted.push(grant.rule);
+        if grant.rule.verdict() == Verdict::Allow {
+            self.granted.push(grant.rule);
+        }
         record.grants.push(grant);
     }
 
@@ -185,10 +210,14 @@ impl Editing<'_> {
         let granted = granted.filter(|grant| grant.rule.verdict() == Verdict::Allow);
         let granted = granted.fold(Access::NONE, |bits, grant| bits.union(grant.rule.access()));
         let bits = access.unwrap_or(Access::READ.union(Access::WRITE).union(granted));
-        let gone = prune(&mut record.grants, &devices, bits, |_| true);
+        let gone = prune(&mut record.grants, bits, |grant| devices.cover(&grant.rule));
         self.drop(gone);
         let left = still_allowed(record, &devices, bits);
         if !left.is_none() {
+            let keep = record
+                .grants
+                .iter()
+                .any(|grant| grant.keep && denied(grant, &devices, bits).is_some());
             record.grants.push(Grant {
                 rule: devices.rule(Verdict::Deny, left),
                 device,
@@ -197,7 +226,7 @@ impl Editing<'_> {
                 time: Time::now(),
                 user: user.clone(),
                 expires: None,
-                keep: false,
+                keep,
             });
         }
         self.closed.push(devices);
@@ -207,6 +236,24 @@ impl Editing<'_> {
         self.closed.extend(gone.iter().filter_map(|grant| Devices::of(&grant.rule)));
         self.dropped.extend(gone.into_iter().filter(|grant| grant.node.is_some()));
     }
+}
+
+/// Whether all that this rule allows is kept.
+fn is_kept(record: &Record, rule: &Rule) -> bool {
+    let has_it = |old: &Grant| {
+        old.rule.verdict() == rule.verdict()
+            && Devices::of(&old.rule) == Devices::of(rule)
+            && old.rule.access().contains(rule.access())
+    };
+    record.grants.iter().any(|old| old.keep && has_it(old))
+}
+
+/// What must be denied besides, once these bits of these devices are revoked and this grant stays.
+pub(super) fn denied(grant: &Grant, devices: &Devices, bits: Access) -> Option<Rule> {
+    let bits = Access::from_kernel_bits(grant.rule.access().kernel_bits() & bits.kernel_bits())?;
+    let common = Devices::of(&grant.rule)?.common(devices)?;
+    let is_allowed = grant.rule.verdict() == Verdict::Allow && !bits.is_none();
+    is_allowed.then(|| common.rule(Verdict::Deny, bits))
 }
 
 /// The node of an earlier grant of the same devices, if it is where the new one wants it. Without a

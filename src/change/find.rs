@@ -5,7 +5,10 @@ use std::path::Path;
 use super::error::ChangeError;
 use super::stores::Stores;
 use crate::cgroup::Cgroup;
-use crate::container::{ContainerId, Record, cgroup_exists, cgroup_of_unit, find_container};
+use crate::container::{
+    ContainerId, IdError, Record, cgroup_exists, cgroup_of_unit, container_dirs, container_id,
+    find_container,
+};
 
 /// The id of the container that has a record, named by its id, the beginning of that, a process,
 /// or a cgroup2 directory. With the whole id nothing else is looked at.
@@ -28,20 +31,42 @@ pub fn find(stores: &Stores, name: &str) -> Result<ContainerId, ChangeError> {
         return Ok(id);
     }
     match beginning(stores.records.ids()?, name, |id| is_live(stores, id))? {
-        Some(id) => Ok(id),
+        Some(id) => only(stores, id, name),
         None => of_cgroup(stores, &find_container(Cgroup::top()?.path(), name)?),
     }
+}
+
+/// The container with this record, if no other container's id begins like this. One without a
+/// record has a cgroup.
+fn only(stores: &Stores, id: ContainerId, name: &str) -> Result<ContainerId, ChangeError> {
+    let record = stores.records.get(&id)?;
+    let is_own = |dir: &Path| {
+        container_id(dir) == Some(id.as_str())
+            || record.as_ref().is_some_and(|record| record.cgroup.path.starts_with(dir))
+    };
+    let mut dirs = container_dirs(Cgroup::top()?.path(), name)?;
+    dirs.retain(|dir| !is_own(dir));
+    if dirs.is_empty() {
+        return Ok(id);
+    }
+    let text = |dir: &Path| container_id(dir).map_or(dir.display().to_string(), ToOwned::to_owned);
+    let others = dirs.iter().map(|dir| text(dir));
+    let ids = [id.to_string()].into_iter().chain(others).collect();
+    Err(ChangeError::Ambiguous { beginning: name.to_owned(), ids })
 }
 
 /// The one of these ids that is this or begins like this; of several, the one that is preferred.
 ///
 /// # Errors
-/// [`ChangeError::Ambiguous`].
+/// [`ChangeError::Ambiguous`], or the name is empty.
 pub fn beginning(
     ids: Vec<ContainerId>,
     name: &str,
     is_preferred: impl Fn(&ContainerId) -> bool,
 ) -> Result<Option<ContainerId>, ChangeError> {
+    if name.is_empty() {
+        return Err(IdError::Empty.into());
+    }
     let mut ids = ids;
     ids.retain(|id| id.as_str().starts_with(name));
     if let Some(exact) = ids.iter().position(|id| id.as_str() == name) {

@@ -3,34 +3,33 @@
 use std::path::Path;
 
 use super::devices::{DeviceName, Devices};
-use super::edit::{Edit, NewGrant, prune};
+use super::edit::{Edit, NewGrant, Revoked, denied, prune};
 use super::error::ChangeError;
 use super::stores::{Stores, kept_in};
-use crate::container::{ContainerId, Grant, Init, LIB_DIR, Made, Record, StoreError, User, make};
+use crate::container::{
+    ContainerId, Grant, Init, LIB_DIR, Made, Record, StoreError, Time, User, make,
+};
 use crate::device::Access;
 use crate::errors::chain;
 use crate::policy::{Rule, Verdict};
 
 /// What a change does to the kept grants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Keep {
-    closed: Vec<(Devices, Access)>,
+    closed: Vec<Revoked>,
     added: Vec<Grant>,
+    user: User,
 }
 
 impl Keep {
-    pub(super) fn of(edit: &Edit) -> Keep {
-        let mut keep = Keep::default();
+    pub(super) fn of(edit: &Edit, user: &User) -> Keep {
+        let mut keep = Keep { closed: Vec::new(), added: Vec::new(), user: user.clone() };
         match edit {
             Edit::Grant(grants) => {
                 let kept = grants.iter().map(|new| &new.grant).filter(|grant| grant.keep);
                 keep.added = kept.cloned().collect();
             }
-            Edit::Revoke(revoked) => {
-                let closed =
-                    revoked.iter().map(|one| (one.devices, one.access.unwrap_or(Access::ALL)));
-                keep.closed = closed.collect();
-            }
+            Edit::Revoke(revoked) => keep.closed.clone_from(revoked),
             Edit::Update { .. } | Edit::Expire(_) | Edit::Keep(_) => {}
         }
         keep
@@ -47,9 +46,7 @@ impl Keep {
         }
         let before = stores.kept()?.change(id, |grants| {
             let before = grants.clone();
-            for (devices, access) in &self.closed {
-                prune(grants, devices, *access, |_| true);
-            }
+            self.closed.iter().for_each(|revoked| narrow(grants, revoked, &self.user));
             (before != *grants).then_some(before)
         })?;
         Ok(before)
@@ -69,12 +66,42 @@ impl Keep {
         stores.kept()?.change(id, |grants| {
             for new in &self.added {
                 if let Some(devices) = Devices::of(&new.rule) {
-                    prune(grants, &devices, new.rule.access(), |_| true);
+                    prune(grants, new.rule.access(), |old| devices.cover(&old.rule));
                 }
                 grants.push(new.clone());
             }
         })?;
         Ok(())
+    }
+}
+
+/// Takes what is revoked from what is kept. A grant of more devices stays, and a deny comes after it.
+fn narrow(grants: &mut Vec<Grant>, revoked: &Revoked, user: &User) {
+    let Revoked { device, devices, access } = revoked;
+    let bits = access.unwrap_or(Access::ALL);
+    // By its name, a grant may be one of another device at the next start.
+    let is_meant_by_name = |grant: &Grant| {
+        let now = again(grant).is_ok_and(|new| devices.cover(&new.grant.rule));
+        now && grant.rule.verdict() == Verdict::Allow
+    };
+    let is_meant = |grant: &Grant| devices.cover(&grant.rule) || is_meant_by_name(grant);
+    prune(grants, bits, is_meant);
+    let rules: Vec<Rule> = grants.iter().filter_map(|grant| denied(grant, devices, bits)).collect();
+    for rule in rules {
+        if !grants.iter().any(|grant| grant.rule == rule) {
+            let (device, user) = (device.clone(), user.clone());
+            let (time, keep) = (Time::now(), true);
+            grants.push(Grant {
+                rule,
+                device,
+                path: None,
+                node: None,
+                time,
+                user,
+                expires: None,
+                keep,
+            });
+        }
     }
 }
 
@@ -88,7 +115,8 @@ pub struct KeptGrants {
 }
 
 /// What is kept for a container that starts, each device looked up anew: after a boot a name may
-/// stand for other numbers. One that is not there is left out, so less is allowed than is kept.
+/// stand for other numbers. One that is not there is left out, so less is allowed than is kept. What
+/// is denied is the device that was revoked, and that of its name now.
 ///
 /// # Errors
 /// What is kept can't be read.
@@ -96,6 +124,14 @@ pub fn kept_grants(id: &ContainerId) -> Result<KeptGrants, ChangeError> {
     let Some(kept) = kept_in(Path::new(LIB_DIR), id)? else { return Ok(KeptGrants::default()) };
     let mut found = KeptGrants::default();
     for grant in kept.grants {
+        if grant.rule.verdict() == Verdict::Deny {
+            let is_other =
+                |new: &NewGrant| grant.device.starts_with('/') && new.grant.rule != grant.rule;
+            let by_name = again(&grant).ok().filter(is_other);
+            found.grants.push(NewGrant { grant, node: None });
+            found.grants.extend(by_name);
+            continue;
+        }
         match again(&grant) {
             Ok(new) => found.grants.push(new),
             Err(why) => {
@@ -144,7 +180,7 @@ impl KeptGrants {
 fn again(grant: &Grant) -> Result<NewGrant, String> {
     let name: DeviceName = grant.device.parse().map_err(|error| chain(&error))?;
     let found = name.resolve().map_err(|error| chain(&error))?;
-    let rule = found.devices.rule(Verdict::Allow, grant.rule.access());
+    let rule = found.devices.rule(grant.rule.verdict(), grant.rule.access());
     let node = found.node.filter(|_| grant.path.is_some());
     Ok(NewGrant { grant: Grant { rule, node: None, ..grant.clone() }, node })
 }

@@ -37,6 +37,7 @@ mod error;
 mod find;
 mod keep;
 mod report;
+mod revoked;
 mod stores;
 
 pub use carry_out::{Mode, OldNodes, Options, change};
@@ -46,4 +47,5 @@ pub use error::ChangeError;
 pub use find::{beginning, find};
 pub use keep::{KeptGrants, forget, kept_grants};
 pub use report::{Difference, NodeDone, NodeReport, Report};
+pub use revoked::revoked;
 pub use stores::Stores;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use devgate::change::{
-    Asked, ChangeError, Devices, Edit, Mode, NewGrant, OldNodes, Options, Resolved, Revoked,
-    Stores, find,
+    Asked, ChangeError, Devices, Edit, Mode, NewGrant, OldNodes, Options, Resolved, Stores, find,
+    revoked,
 };
 use devgate::container::{DevPath, Grant, Time, User};
 use devgate::device::Access;
@@ -50,7 +50,7 @@ pub struct GrantArgs {
     #[arg(long)]
     pub no_node: bool,
     /// Take it back after this time, like 10m or 2h; needs `devgate guard`
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "keep")]
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, conflicts_with = "keep")]
     pub duration: Option<Duration>,
     /// Grant it again when the container is started again, until `revoke` or `forget`
     #[arg(long)]
@@ -107,15 +107,21 @@ pub fn grant(args: &GrantArgs, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
 
 pub fn revoke(args: &RevokeArgs, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let stores = Stores::open()?;
-    let mut revoked = Vec::with_capacity(args.devices.len());
-    for Asked { name, access } in &args.devices {
-        let devices = name.resolve().map_err(ChangeError::from)?.devices;
-        revoked.push(Revoked { device: name.to_string(), devices, access: *access });
-    }
     let id = find(&stores, &args.container)?;
+    let mut devices = Vec::with_capacity(args.devices.len());
+    for asked in &args.devices {
+        devices.extend(revoked(&stores, &id, asked)?);
+    }
     let old_nodes = if args.no_node { OldNodes::Leave } else { OldNodes::Remove };
     let options = Options { user: User::current(), old_nodes, mode: mode(args.dry_run) };
-    carry_out(&stores, &id, Edit::Revoke(revoked), &options, out)
+    carry_out(&stores, &id, Edit::Revoke(devices), &options, out)
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("the grant would end at once".to_owned()),
+        parsed => parsed.map_err(|error| error.to_string()),
+    }
 }
 
 pub fn mode(dry_run: bool) -> Mode {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::id::IdError;
 use super::names::{CRUN_LEAF, container_id};
 use crate::cgroup::{Cgroup, CgroupError};
 
@@ -29,6 +30,9 @@ pub enum FindError {
         /// The cgroups.
         matches: Vec<PathBuf>,
     },
+    /// There is nothing to look for.
+    #[error(transparent)]
+    Id(#[from] IdError),
     /// The hierarchy can't be opened.
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
@@ -52,10 +56,9 @@ fn list(paths: &[PathBuf]) -> String {
 /// processes, it is that.
 ///
 /// # Errors
-/// There is none, or more than one.
+/// There is none, or more than one, or the id is empty.
 pub fn find_container(root: &Path, id: &str) -> Result<Cgroup, FindError> {
-    let mut matches = Vec::new();
-    search(root, id, &mut matches)?;
+    let matches = container_dirs(root, id)?;
     let path = match matches.as_slice() {
         [] => return Err(FindError::None { id: id.to_owned() }),
         [path] => path,
@@ -63,6 +66,20 @@ pub fn find_container(root: &Path, id: &str) -> Result<Cgroup, FindError> {
     };
     let leaf = path.join(CRUN_LEAF);
     Ok(Cgroup::open(if leaf.is_dir() { &leaf } else { path })?)
+}
+
+/// The directories below `root` of containers whose ids begin like this, and those of exactly this
+/// name.
+///
+/// # Errors
+/// Nothing is looked for, or a directory can't be listed.
+pub fn container_dirs(root: &Path, id: &str) -> Result<Vec<PathBuf>, FindError> {
+    if id.is_empty() {
+        return Err(IdError::Empty.into());
+    }
+    let mut matches = Vec::new();
+    search(root, id, &mut matches)?;
+    Ok(matches)
 }
 
 fn search(dir: &Path, id: &str, matches: &mut Vec<PathBuf>) -> Result<(), FindError> {

@@ -24,7 +24,7 @@ mod time;
 mod user;
 
 pub use dev_path::{DevPath, DevPathError};
-pub use find::{FindError, find_container, pid_in};
+pub use find::{FindError, container_dirs, find_container, pid_in};
 pub use grant::Grant;
 pub use history::{Action, Change, History, LONGEST_HISTORY, LONGEST_LIST, RuleList};
 pub use holders::{DeviceNumbers, Hold, Holder, HoldersError, holders};

@@ -92,9 +92,11 @@ impl Stored for Record {
 }
 
 impl Record {
-    /// The rules that the policy is made from: the config's, then the grants'.
+    /// The rules that the policy is made from: the config's, then the grants'. A grant of no access
+    /// stands for a node that is still to be removed, and has no rule.
     pub fn rules(&self) -> Vec<Rule> {
         let grants = self.grants.iter().map(|grant| grant.rule);
+        let grants = grants.filter(|rule| !rule.access().is_none());
         self.rules.iter().copied().chain(grants).collect()
     }
 

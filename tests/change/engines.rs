@@ -139,7 +139,15 @@ fn a_container_in_the_way_of_its_node_loses_the_device_all_the_same() {
         assert!(told.stderr.contains(warning), "{told:?}");
         assert!(container.shell("(: < /dev/b/fuse) 2>&1").contains("not permitted"));
         assert_eq!(succeeds(&["grants"]), "nothing was granted or revoked\n");
-        // The next change tries it again.
+        // The next change tries it again, and one that grants the device has the node.
+        container.shell("busybox rm /dev/a; busybox mv /dev/b /dev/a");
+        let told = succeeds(&["grant", "container", "/dev/fuse", "--path", "/dev/a/fuse"]);
+        assert!(told.contains("node /dev/a/fuse is there already"), "{told}");
+        assert!(!told.contains("removed") && !told.contains("- allow"), "{told}");
+        assert_eq!(container.shell("(: < /dev/a/fuse) && echo opened"), "opened");
+        container.shell("busybox mv /dev/a /dev/b; busybox ln -s b /dev/a");
+        let told = devgate(&["revoke", "container", "/dev/fuse"], "");
+        assert!(told.code == Some(0) && told.stderr.contains(warning), "{told:?}");
         container.shell("busybox rm /dev/a; busybox mv /dev/b /dev/a");
         let told = succeeds(&["revoke", "container", "c 1:9:m"]);
         assert!(told.contains("node /dev/a/fuse removed"), "{told}");

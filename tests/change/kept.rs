@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use super::common::command::devgate;
 use super::common::engine::host::Debian;
 use super::common::engine::podman::Podman;
@@ -78,6 +80,125 @@ fn a_kept_device_is_looked_up_again() {
     let run = devgate(&["hook"], stage.state());
     assert_eq!(run.code, Some(0), "{run:?}");
     assert!(run.stderr.contains("kept grants do not apply: "), "{run:?}");
+}
+
+/// What is kept may be of more devices than what is revoked.
+#[test]
+fn a_part_of_what_is_kept_stays_revoked() {
+    if !require::bpf() {
+        return;
+    }
+    let stage = Stage::new();
+    stage.runs(&["grant", "C", "c 10:*:rw", "--no-node", "--keep"]);
+    stage.runs(&["revoke", "C", "/dev/fuse"]);
+    for _ in 0..2 {
+        assert!(!stage.allows("c 10:229 r") && !stage.allows("c 10:229 w"));
+        assert!(stage.allows("c 10:232 rw"));
+        assert_eq!(stage.grants(), ["allow c 10:* rw", "deny c 10:229 rw"]);
+        let listed = stage.runs(&["grants"]);
+        assert_eq!(listed.matches("yes").count(), 2, "{listed}");
+        stage.start();
+    }
+    // For this run alone.
+    stage.runs(&["grant", "C", "c 10:*:rw", "--no-node"]);
+    assert!(stage.allows("c 10:229 rw"));
+    assert!(stage.runs(&["grants"]).contains("deny c 10:229 rw"));
+    stage.start();
+    assert!(!stage.allows("c 10:229 r"));
+    stage.runs(&["grant", "C", "c 10:229:r", "--no-node", "--keep"]);
+    stage.start();
+    assert!(stage.allows("c 10:229 r") && !stage.allows("c 10:229 w"));
+    stage.runs(&["revoke", "C", "c 10:*"]);
+    assert_eq!(stage.everything().2, None);
+}
+
+/// A denied device is denied by its numbers and by its name.
+#[test]
+fn what_is_revoked_stays_so_when_its_name_is_another_devices() {
+    if !require::bpf() {
+        return;
+    }
+    let (_dir, name) = link_to("/dev/fuse");
+    let stage = Stage::new();
+    stage.runs(&["grant", "C", "c 10:*:rw", "--no-node", "--keep"]);
+    stage.runs(&["revoke", "C", &name]);
+    lead(&name, "/dev/net/tun");
+    stage.start();
+    assert!(!stage.allows("c 10:229 r") && !stage.allows("c 10:200 r"));
+    fs::remove_file(&name).expect("it is ours");
+    stage.start();
+    assert!(!stage.allows("c 10:229 r") && stage.allows("c 10:200 r"));
+}
+
+#[test]
+fn a_name_revokes_what_was_granted_by_it() {
+    if !require::bpf() {
+        return;
+    }
+    let (_dir, name) = link_to("/dev/fuse");
+    let stage = Stage::new();
+    for path in [Some("/dev/loop0"), None] {
+        lead(&name, "/dev/fuse");
+        stage.runs(&["grant", "C", &name, "--no-node", "--keep"]);
+        match path {
+            Some(path) => lead(&name, path),
+            None => fs::remove_file(&name).expect("it is ours"),
+        }
+        let told = stage.runs(&["revoke", "C", &name]);
+        assert!(told.contains("- allow c 10:229 rw"), "{path:?}: {told}");
+        assert!(!stage.allows("c 10:229 r"), "{path:?}");
+        assert_eq!(stage.everything().2, None, "{path:?}");
+    }
+    // It was granted no more.
+    let line = stage.fails(&["revoke", "C", &name]);
+    assert!(line.contains(&format!("host device {name}: No such file")), "{line}");
+}
+
+/// At the next start that name would be granted for it.
+#[test]
+fn a_device_is_revoked_with_the_kept_names_that_lead_to_it_now() {
+    if !require::bpf() {
+        return;
+    }
+    let (_dir, name) = link_to("/dev/fuse");
+    let stage = Stage::new();
+    stage.runs(&["grant", "C", &name, "--no-node", "--keep"]);
+    lead(&name, "/dev/loop0");
+    stage.runs(&["revoke", "C", "/dev/loop0"]);
+    stage.start();
+    assert!(!stage.allows("b 7:0 r"));
+}
+
+#[test]
+fn a_grant_that_is_not_kept_leaves_what_is() {
+    if !require::bpf() {
+        return;
+    }
+    let stage = Stage::new();
+    stage.runs(&["grant", "C", "/dev/fuse:r", "--no-node", "--keep"]);
+    for access in ["r", "rw"] {
+        stage.runs(&["grant", "C", &format!("/dev/fuse:{access}"), "--no-node"]);
+        let listed = stage.runs(&["grants"]);
+        let kept = listed.lines().find(|line| line.ends_with("yes"));
+        assert!(kept.is_some_and(|line| line.contains("allow c 10:229 r ")), "{listed}");
+    }
+    assert_eq!(stage.grants(), ["allow c 10:229 r", "allow c 10:229 rw"]);
+    stage.start();
+    assert!(stage.allows("c 10:229 r") && !stage.allows("c 10:229 w"));
+}
+
+/// A link to a device, in a folder of its own.
+fn link_to(device: &str) -> (TempDir, String) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let name = dir.path().join("by-id").to_str().expect("text").to_owned();
+    lead(&name, device);
+    (dir, name)
+}
+
+/// Makes the link one to this device.
+fn lead(name: &str, device: &str) {
+    let _ = fs::remove_file(name);
+    std::os::unix::fs::symlink(device, name).expect("a link");
 }
 
 /// podman with its global options, without hooks.

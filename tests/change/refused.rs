@@ -46,6 +46,7 @@ fn devices_and_paths() {
         &["grant", "C", "/dev/fuse", "--path", "/dev/../x"],
         &["grant", "C", "/dev/fuse", "/dev/kmsg", "--path", "/dev/x"],
         &["grant", "C", "/dev/fuse", "--for", "soon"],
+        &["grant", "C", "/dev/fuse", "--for", "0s"],
         &["grant", "C", "/dev/fuse", "--for", "1m", "--keep"],
         &["update", "C"],
         &["update", "C", "--rules", "a", "--config", "b"],

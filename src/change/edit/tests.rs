@@ -207,3 +207,19 @@ fn a_node_that_is_left_is_tried_again_and_allows_nothing() {
     let next = revoke(&left, "c 1:9:m");
     assert_eq!((next.dropped.len(), grants(&next.record)), (1, vec!["deny c 1:9 m".to_owned()]));
 }
+
+#[test]
+fn a_grant_that_is_not_kept_leaves_what_is_kept() {
+    let mut kept = new("c 10:229:rw", None);
+    kept.grant.keep = true;
+    let record = grant(&record(), kept).record;
+    let keeps = |record: &Record| -> Vec<(String, bool)> {
+        record.grants.iter().map(|grant| (grant.rule.to_string(), grant.keep)).collect()
+    };
+    let part = grant(&record, new("c 10:229:r", None)).record;
+    let expected = [("allow c 10:229 w".to_owned(), true), ("allow c 10:229 r".to_owned(), true)];
+    assert_eq!(keeps(&part), expected);
+    let more = grant(&record, new("c 10:*:rw", None)).record;
+    let expected = [("allow c 10:229 rw".to_owned(), true), ("allow c 10:* rw".to_owned(), false)];
+    assert_eq!(keeps(&more), expected);
+}
