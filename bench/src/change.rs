@@ -37,20 +37,22 @@ pub struct Change {
 
 /// The hook without a link.
 pub const UNHELD: &str = "hook --hold no";
-/// The hook as it is by default.
-pub const HOOK: &str = "hook";
+/// The hook as it is by default; with an argument, as the other has one to parse.
+pub const HOOK: &str = "hook --hold try";
 /// A grant.
 pub const GRANT: &str = "grant --no-node";
 /// A revocation of what was granted.
 pub const REVOKE: &str = "revoke --no-node";
 
 const ID: &str = "change";
+/// After this nothing is done any more for what was taken off.
+const SETTLED: Duration = Duration::from_millis(5);
 const DEVICE: &str = "c 10:229:rw";
 
 /// The commands, the hook without a link first.
 const COMMANDS: [(&str, &[&str]); 4] = [
     (UNHELD, &["hook", "--hold", "no"]),
-    (HOOK, &["hook"]),
+    (HOOK, &["hook", "--hold", "try"]),
     (GRANT, &["grant", "--no-node", ID, DEVICE]),
     (REVOKE, &["revoke", "--no-node", ID, DEVICE]),
 ];
@@ -142,6 +144,8 @@ impl<'w> Stage<'w> {
         // A link without a pin is taken off a little later.
         for _ in 0..1_000 {
             if self.cgroup.programs()?.len() <= 1 {
+                // The kernel's work on a link goes on for a moment, and would be in the next time.
+                sleep(SETTLED);
                 return Ok(());
             }
             sleep(Duration::from_micros(100));
