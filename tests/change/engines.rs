@@ -2,8 +2,6 @@
 
 use std::process::Command;
 
-use serde_json::{Value, json};
-
 use super::common::command::{devgate, run};
 use super::common::engine::runc::{Runc, Running, Runtime};
 use super::common::engine::{DEVGATE, eventually, ready};
@@ -27,17 +25,9 @@ fn container(runtime: Runtime, users: Users) -> Runc {
     let mut runc = Runc::of(runtime, RULES);
     runc.set_hook(&["devgate", "hook"]);
     if users == Users::Mapped {
-        runc.change_config(map_users);
+        runc.map_users();
     }
     runc
-}
-
-fn map_users(config: &mut Value) {
-    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
-    config["linux"]["uidMappings"] = map.clone();
-    config["linux"]["gidMappings"] = map;
-    let namespaces = config["linux"]["namespaces"].as_array_mut().expect("an array");
-    namespaces.push(json!({"type": "user"}));
 }
 
 /// What is in its /dev, and what is mounted there.

@@ -11,6 +11,7 @@ use devgate::cgroup::Cgroup;
 use devgate::hold::Pins;
 use nix::mount::{MntFlags, umount2};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::CONFIG;
 use super::common::cgroup::TestCgroup;
@@ -71,6 +72,13 @@ fn names(dir: &str) -> Vec<String> {
     entries.map(|entry| entry.expect("it can be read").file_name().into_string().unwrap()).collect()
 }
 
+/// A place for a log, which goes with the folder.
+fn log() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let log = dir.path().join("log");
+    (dir, log)
+}
+
 /// The log's latest line, without what differs from run to run.
 fn last_line(log: &Path) -> Value {
     let text = fs::read_to_string(log).expect("there is a log");
@@ -87,8 +95,7 @@ fn pin_and_record_go_and_a_second_time_there_is_nothing_to_do() {
     if !require::bpf() {
         return;
     }
-    let dir = tempfile::tempdir().expect("a folder");
-    let log = dir.path().join("log");
+    let (_dir, log) = log();
     let mut container = Container::start("c1");
     container.stop();
     let pin = json!(container.pin().to_str());
@@ -109,8 +116,7 @@ fn a_container_with_a_process_has_not_stopped() {
     if !require::bpf() {
         return;
     }
-    let dir = tempfile::tempdir().expect("a folder");
-    let log = dir.path().join("log");
+    let (_dir, log) = log();
     let container = Container::start("c1");
     let pid = container.process.pid();
     let state = format!(r#"{{"id":"c1","status":"stopped","pid":{pid},"bundle":"/b"}}"#);
@@ -133,8 +139,7 @@ fn another_container_that_has_the_id_by_now_keeps_all() {
     if !require::bpf() {
         return;
     }
-    let dir = tempfile::tempdir().expect("a folder");
-    let log = dir.path().join("log");
+    let (_dir, log) = log();
     let container = Container::start("c1");
     let run = poststop(&stopped("c1"), &log);
     let cgroup = container.cgroup.text();
@@ -176,8 +181,7 @@ fn a_damaged_record_stays_and_is_named() {
     if !require::bpf() {
         return;
     }
-    let dir = tempfile::tempdir().expect("a folder");
-    let log = dir.path().join("log");
+    let (_dir, log) = log();
     let mut container = Container::start("c1");
     container.stop();
     fs::write(record("c1"), "{").expect("the record can be damaged");

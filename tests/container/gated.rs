@@ -4,7 +4,7 @@ use devgate::container::{
     DevPath, Init, Made, MadeNode, NodeError, NodeSpec, Removed, make, remove,
 };
 use devgate::device::DeviceType;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::common::engine::runc::{Runc, Running};
 
@@ -31,17 +31,9 @@ impl Kind {
 pub fn runc(kind: Kind) -> Runc {
     let mut runc = Runc::new(RULES, &[]);
     if kind == Kind::UserNamespace {
-        runc.change_config(map_users);
+        runc.map_users();
     }
     runc
-}
-
-fn map_users(config: &mut Value) {
-    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
-    config["linux"]["uidMappings"] = map.clone();
-    config["linux"]["gidMappings"] = map;
-    let namespaces = config["linux"]["namespaces"].as_array_mut().expect("an array");
-    namespaces.push(json!({"type": "user"}));
 }
 
 /// A mount of its config, by its destination.

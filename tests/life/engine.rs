@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use devgate::container::find_container;
 
-use crate::common::engine::{eventually, rootfs};
+use crate::common::engine::{eventually, podman::CONFIG, rootfs};
 use crate::engines::{Cgroups, Engine, Manager};
 use crate::machine::{INSTALLED, Machine};
 use crate::pod::Pod;
@@ -16,24 +16,6 @@ use crate::runtime::Runtime;
 
 /// podman's hooks.
 const HOOKS: &str = "/usr/share/containers/oci/hooks.d";
-
-/// The default limits need CAP_SYS_RESOURCE, and the default lock file is everybody's.
-const CONFIG: &str = r#"
-[containers]
-default_ulimits = ["nofile=1024:20000", "nproc=1024:4096"]
-pids_limit = 0
-netns = "host"
-log_driver = "k8s-file"
-[network]
-network_config_dir = "@DIR@/network"
-[engine]
-cgroup_manager = "@MANAGER@"
-events_logger = "file"
-lock_type = "file"
-runtime = "@RUNTIME@"
-[engine.runtimes]
-@RUNTIME@ = ["@DIR@/@RUNTIME@"]
-"#;
 
 pub struct Running {
     pub engine: &'static Engine,
@@ -82,7 +64,7 @@ impl Running {
             Cgroups::Systemd => "systemd",
         };
         let config = CONFIG.replace("@DIR@", dir).replace("@RUNTIME@", runtime.name());
-        let config = config.replace("@MANAGER@", manager);
+        let config = config.replace("@MANAGER@", manager).replace("@NETNS@", "host");
         fs::write(self.config_file(), config).expect("a file can be made");
         self.machine.succeed(INSTALLED, &[&["install", "podman"], options].concat());
         // crun can't translate a deny rule for systemd, and refuses the container.

@@ -19,17 +19,18 @@ use super::{CGROUP2, eventually, rootfs};
 /// What podman's containers all get.
 const RUN: [&str; 4] = ["--interactive", "--cap-add=mknod", "--env=PATH=/bin", "--stop-timeout=0"];
 
-/// The default limits need CAP_SYS_RESOURCE, and the default lock file is everybody's.
-const CONFIG: &str = r#"
+/// containers.conf. The default limits need CAP_SYS_RESOURCE, and the default lock file is
+/// everybody's.
+pub const CONFIG: &str = r#"
 [containers]
 default_ulimits = ["nofile=1024:20000", "nproc=1024:4096"]
 pids_limit = 0
-netns = "none"
+netns = "@NETNS@"
 log_driver = "k8s-file"
 [network]
 network_config_dir = "@DIR@/network"
 [engine]
-cgroup_manager = "cgroupfs"
+cgroup_manager = "@MANAGER@"
 events_logger = "file"
 lock_type = "file"
 runtime = "@RUNTIME@"
@@ -87,7 +88,8 @@ impl Podman {
         let fill =
             |template: &str| template.replace("@RUNTIME@", debian.runtime()).replace("@DIR@", dir);
         let config = place.path("containers.conf");
-        fs::write(config, fill(CONFIG)).expect("a file can be written");
+        let text = fill(CONFIG).replace("@MANAGER@", "cgroupfs").replace("@NETNS@", "none");
+        fs::write(config, text).expect("a file can be written");
         let runtime = place.path(debian.runtime());
         fs::write(&runtime, fill(RUNTIME)).expect("a file can be written");
         fs::set_permissions(runtime, Permissions::from_mode(0o755)).expect("its mode can be set");

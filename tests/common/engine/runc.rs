@@ -77,6 +77,16 @@ impl Runc {
         change(&mut self.config);
     }
 
+    /// Makes its root user 100000 on the host.
+    pub fn map_users(&mut self) {
+        let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        let linux = &mut self.config["linux"];
+        linux["uidMappings"] = map.clone();
+        linux["gidMappings"] = map;
+        let namespaces = linux["namespaces"].as_array_mut().expect("an array");
+        namespaces.push(json!({"type": "user"}));
+    }
+
     /// The bundle's root file system.
     pub fn rootfs(&self) -> PathBuf {
         self.place.dir().join("bundle/rootfs")
