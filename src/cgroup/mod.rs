@@ -152,14 +152,17 @@ impl Cgroup {
     /// # Errors
     /// It can't be opened.
     pub fn parent(&self) -> Result<Option<Cgroup>, CgroupError> {
-        match self.name.parent() {
-            None => Ok(None),
-            Some(above) => match place::open(above.to_owned()) {
-                Ok(parent) => Ok(Some(parent)),
-                Err(CgroupError::NotMounted { .. }) => Ok(None),
-                Err(error) => Err(error),
-            },
-        }
+        self.above().next().transpose()
+    }
+
+    /// The cgroups above it, outwards, as long as a cgroup2 mount shows them. Each is opened when it
+    /// is asked for.
+    pub fn above(&self) -> impl Iterator<Item = Result<Cgroup, CgroupError>> {
+        let names = self.name.ancestors().skip(1);
+        names.map_while(|name| match place::open(name.to_owned()) {
+            Err(CgroupError::NotMounted { .. }) => None,
+            cgroup => Some(cgroup),
+        })
     }
 
     /// Whether it is this cgroup, or one below it.

@@ -115,12 +115,10 @@ fn of_cgroup(stores: &Stores, cgroup: &Cgroup) -> Result<ContainerId, ChangeErro
     if let Some(found) = with(cgroup)? {
         return Ok(found);
     }
-    let mut above = cgroup.parent()?;
-    while let Some(next) = above {
-        if let Some(found) = with(&next)? {
+    for above in cgroup.above() {
+        if let Some(found) = with(&above?)? {
             return Ok(found);
         }
-        above = next.parent()?;
     }
     // The one that can't be read may be the one.
     Err(match unread {

@@ -221,9 +221,7 @@ fn undone(cgroup: &Cgroup, attachment: Attachment<'_>, cause: EnforceError) -> E
 /// ancestor's exclusive program is why it says EPERM to one who has the right.
 fn explain(cgroup: &Cgroup, source: AttachError) -> EnforceError {
     let path = || cgroup.path().to_owned();
-    let above = |wanted: &dyn Fn(&Attached) -> bool| {
-        cgroup.parent().ok().and_then(|parent| upwards(parent, wanted).ok()?)
-    };
+    let above = |wanted: &dyn Fn(&Attached) -> bool| first_above(cgroup, wanted).ok().flatten();
     match source {
         AttachError::Permission(_) => {
             let exclusive = above(&|attached| attached.flags == AttachFlags::EXCLUSIVE);
@@ -246,20 +244,20 @@ fn explain(cgroup: &Cgroup, source: AttachError) -> EnforceError {
 
 /// The nearest cgroup above that has programs, as far up as a mount shows them.
 fn nearest_above(cgroup: &Cgroup) -> Result<Option<(PathBuf, Attached)>, AboveError> {
-    upwards(cgroup.parent()?, |_| true)
+    first_above(cgroup, |_| true)
 }
 
-/// The first cgroup from `next` on upwards whose programs are like this, with them.
-fn upwards(
-    mut next: Option<Cgroup>,
+/// The first cgroup above whose programs are like this, with them.
+fn first_above(
+    cgroup: &Cgroup,
     wanted: impl Fn(&Attached) -> bool,
 ) -> Result<Option<(PathBuf, Attached)>, AboveError> {
-    while let Some(cgroup) = next {
-        let attached = query(cgroup.as_fd())?;
+    for above in cgroup.above() {
+        let above = above?;
+        let attached = query(above.as_fd())?;
         if !attached.ids.is_empty() && wanted(&attached) {
-            return Ok(Some((cgroup.path().to_owned(), attached)));
+            return Ok(Some((above.path().to_owned(), attached)));
         }
-        next = cgroup.parent()?;
     }
     Ok(None)
 }

@@ -285,7 +285,7 @@ fn marks(meanings: &[Rc<Known>], above: &[Vec<Rc<Known>>]) -> Vec<Mark> {
 
 fn program(id: ProgId) -> Result<Option<Program>, ProgramError> {
     match Program::by_id(id) {
-        Err(ProgramError::Open { errno: nix::errno::Errno::ENOENT, .. }) => Ok(None),
+        Err(error) if error.is_gone() => Ok(None),
         program => program.map(Some),
     }
 }

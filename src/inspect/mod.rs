@@ -22,7 +22,6 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use nix::errno::Errno;
 use thiserror::Error;
 
 use crate::analyze::Budget;
@@ -146,15 +145,13 @@ impl Inspection {
 /// # Errors
 /// Something can't be listed or described. A program that can't be decoded is no error.
 pub fn inspect(cgroup: Cgroup, links: &Links) -> Result<Inspection, InspectError> {
-    let mut cgroups = vec![cgroup];
-    while let Some(next) = cgroups.last().map(Cgroup::parent).transpose()?.flatten() {
-        cgroups.push(next);
-    }
+    let mut cgroups: Vec<Cgroup> = cgroup.above().collect::<Result<_, _>>()?;
+    cgroups.insert(0, cgroup);
     let mut reader = Reader { links, symbols: Rc::default(), known: HashMap::new() };
     // While programs are replaced, a look is of no moment.
     for _ in 0..LOOKS {
         match reader.look(&cgroups) {
-            Err(InspectError::Program(ProgramError::Open { errno: Errno::ENOENT, .. })) => {}
+            Err(InspectError::Program(error)) if error.is_gone() => {}
             Ok(None) => {}
             Ok(Some(inspection)) => return Ok(inspection),
             Err(error) => return Err(error),
@@ -249,9 +246,7 @@ impl Reader<'_> {
             let program = Program::by_id(id)?;
             let meaning = match program.insns() {
                 Ok(insns) => Meaning::of(bpf::Program::new(insns), &*self.symbols, Budget::REPORT),
-                Err(error @ ProgramError::Open { errno: Errno::ENOENT, .. }) => {
-                    return Err(error.into());
-                }
+                Err(error) if error.is_gone() => return Err(error.into()),
                 Err(error) => Meaning::unread(&error),
             };
             self.known.insert(id, (program, Rc::new(meaning)));

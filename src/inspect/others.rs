@@ -7,15 +7,13 @@ use std::fmt;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use nix::errno::Errno;
-
 use super::verdict::{Answer, ask};
 use super::{InspectError, failed};
 use crate::analyze::{AccessSets, Budget, Interval, Region, explore};
 use crate::bpf;
 use crate::cgroup::Cgroup;
 use crate::device::{Access, Request};
-use crate::kernel::{ProgId, Program, ProgramError, Symbols, query, query_effective};
+use crate::kernel::{ProgId, Program, Symbols, query, query_effective};
 use crate::policy::{Number, Rule, TypeMatch, Verdict};
 
 const MAY_SET: &str = "it may set the return value";
@@ -88,9 +86,9 @@ pub fn others(
     let symbols = Symbols::default();
     let mut found = Vec::new();
     for id in ids {
-        let Some((name, meant)) = meant(id)? else { continue };
+        let Some(Running { name, code }) = running(id)? else { continue };
         for rule in rules {
-            let objection = match &meant {
+            let objection = match &code {
                 Ok(program) => objection(program, rule, &symbols),
                 Err(why) => Some(Objection::Unknown(why.clone())),
             };
@@ -104,20 +102,25 @@ pub fn others(
     Ok(found)
 }
 
-/// A program's name, and its instructions or why they can't be read; `None` if it is gone.
-#[allow(clippy::type_complexity, reason = "it is used once")]
-fn meant(id: ProgId) -> Result<Option<(String, Result<bpf::Program, String>)>, InspectError> {
-    let gone =
-        |error: &ProgramError| matches!(error, ProgramError::Open { errno: Errno::ENOENT, .. });
+/// A program that runs, as far as it can be seen.
+struct Running {
+    name: String,
+    /// Why not, if its instructions can't be read.
+    code: Result<bpf::Program, String>,
+}
+
+/// `None` if it is gone.
+fn running(id: ProgId) -> Result<Option<Running>, InspectError> {
     let program = match Program::by_id(id) {
-        Err(error) if gone(&error) => return Ok(None),
+        Err(error) if error.is_gone() => return Ok(None),
         program => program?,
     };
     let insns = match program.insns() {
-        Err(error) if gone(&error) => return Ok(None),
+        Err(error) if error.is_gone() => return Ok(None),
         insns => insns,
     };
-    Ok(Some((program.name, insns.map(bpf::Program::new).map_err(|error| error.to_string()))))
+    let code = insns.map(bpf::Program::new).map_err(|error| error.to_string());
+    Ok(Some(Running { name: program.name, code }))
 }
 
 /// Where the program is attached, from the cgroup on upwards.
@@ -129,12 +132,11 @@ fn holder(cgroup: &Cgroup, id: ProgId) -> Result<Option<PathBuf>, InspectError> 
     if holds(cgroup)? {
         return Ok(Some(cgroup.path().to_owned()));
     }
-    let mut above = cgroup.parent()?;
-    while let Some(next) = above {
-        if holds(&next)? {
-            return Ok(Some(next.path().to_owned()));
+    for above in cgroup.above() {
+        let above = above?;
+        if holds(&above)? {
+            return Ok(Some(above.path().to_owned()));
         }
-        above = next.parent()?;
     }
     Ok(None)
 }

@@ -84,6 +84,13 @@ pub enum ProgramError {
     },
 }
 
+impl ProgramError {
+    /// Whether there is no such program, or not any more.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, ProgramError::Open { errno: Errno::ENOENT, .. })
+    }
+}
+
 impl Program {
     /// The program with this id.
     ///

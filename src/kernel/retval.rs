@@ -54,11 +54,9 @@ pub(super) fn after(
 
 /// Why the program may set the return value, if it may. One that is gone may not.
 fn may_set_retval(id: ProgId, symbols: &Symbols) -> Option<RetvalReason> {
-    use super::program::ProgramError;
-    use nix::errno::Errno;
     match Program::by_id(id).and_then(|program| program.insns()) {
         Ok(insns) => retval_call(&bpf::Program::new(insns), symbols).map(RetvalReason::Calls),
-        Err(ProgramError::Open { errno: Errno::ENOENT, .. }) => None,
+        Err(error) if error.is_gone() => None,
         Err(error) => Some(RetvalReason::Unseen(error.to_string())),
     }
 }
