@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
-use rustix::fs::Dir;
 use thiserror::Error;
+
+use crate::files::names_in;
 
 /// Where it is. /run is empty after a boot (file-hierarchy(7)).
 pub const RUN_DIR: &str = "/run/devgate";
@@ -142,13 +143,7 @@ impl RunDir {
     /// # Errors
     /// It can't be listed.
     pub fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        // Not by the standard library: it panics where closedir(3) fails.
-        for entry in Dir::read_from(&self.dir)? {
-            let entry = entry?;
-            let name = entry.file_name().to_str().ok();
-            names.extend(name.filter(|name| !matches!(*name, "." | "..")).map(str::to_owned));
-        }
+        let mut names = names_in(&self.dir)?;
         names.sort_unstable();
         Ok(names)
     }

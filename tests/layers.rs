@@ -10,7 +10,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("errors", &[]),
     ("files", &[]),
     ("mounts", &[]),
-    ("run_dir", &[]),
+    ("run_dir", &["files"]),
     ("guard_lock", &["run_dir"]),
     ("policy", &["device"]),
     ("oci", &["device", "files", "policy"]),
@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("verify", &["analyze", "bpf", "device", "policy"]),
     ("kernel", &["bpf", "errors", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
-    ("hold", &["cgroup", "errors", "kernel"]),
+    ("hold", &["cgroup", "errors", "files", "kernel"]),
     ("unit", &["cgroup", "errors", "kernel"]),
     ("enforce", &["cgroup", "compile", "errors", "hold", "kernel", "policy", "unit", "verify"]),
     (

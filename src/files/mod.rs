@@ -5,9 +5,11 @@ mod trust;
 mod walk;
 
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use nix::fcntl::AT_FDCWD;
+use rustix::fs::Dir;
 use thiserror::Error;
 
 pub use node::Node;
@@ -40,6 +42,21 @@ pub enum ReadError {
 /// It has more than `limit` bytes, or is no regular file.
 pub fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     Node::at(AT_FDCWD, path, Last::Follow)?.read(limit)
+}
+
+/// The names in an open directory that are text, in the directory's order. The standard library
+/// panics where closedir(3) fails; this does not.
+///
+/// # Errors
+/// It can't be read.
+pub fn names_in(dir: impl AsFd) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_str().ok();
+        names.extend(name.filter(|name| !matches!(*name, "." | "..")).map(str::to_owned));
+    }
+    Ok(names)
 }
 
 /// All of a reader's bytes.

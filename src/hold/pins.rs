@@ -12,6 +12,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, fstatfs};
 
 use super::HoldError;
 use crate::cgroup::Cgroup;
+use crate::files::names_in;
 use crate::kernel::{Link, Loaded, OpenLink, ProgId};
 
 /// Where pins are.
@@ -29,10 +30,14 @@ pub struct Hold {
     pub before: Option<ProgId>,
 }
 
+/// A link that is pinned, and what it holds.
+pub(super) type Pinned = (OpenLink, Link);
+
 /// The directory of pins, on a bpffs, which only root can write to.
 #[derive(Debug)]
 pub struct Pins {
     pub(super) dir: PathBuf,
+    pub(super) opened: File,
 }
 
 impl Pins {
@@ -74,7 +79,7 @@ impl Pins {
         if metadata.uid() != 0 || mode & 0o077 != 0 {
             return Err(HoldError::NotOurs { path: path(), uid: metadata.uid(), mode });
         }
-        Ok(Pins { dir: path() })
+        Ok(Pins { dir: path(), opened })
     }
 
     /// The directory at `dir`, if there is one.
@@ -115,7 +120,7 @@ impl Pins {
         let id = cgroup.id()?;
         let path = self.path(id);
         for _ in 0..ROUNDS {
-            if let Some((link, Link { program: before, .. })) = self.live(id)? {
+            if let Some((link, Link { program: before, .. })) = self.live(id, self.read(id)?)? {
                 if before == program.id() {
                     return Ok(Hold { pin: path, before: Some(before) });
                 }
@@ -144,15 +149,19 @@ impl Pins {
     /// # Errors
     /// The pin is not a link to that cgroup, or cannot be removed.
     pub fn release(&self, cgroup_id: u64) -> Result<bool, HoldError> {
-        if self.is_dead(cgroup_id)? {
-            return self.remove(cgroup_id);
+        match self.read(cgroup_id)? {
+            Some((_, Link { cgroup_id: 0, .. })) => self.remove(cgroup_id),
+            pinned => Ok(self.take_off(cgroup_id, pinned)?.is_some()),
         }
-        self.take(cgroup_id).map(|link| link.is_some())
     }
 
-    /// The same, with what the link was.
+    /// The same, with what the link was. One that ended is none.
     pub(super) fn take(&self, cgroup_id: u64) -> Result<Option<Link>, HoldError> {
-        let Some((link, described)) = self.live(cgroup_id)? else { return Ok(None) };
+        self.take_off(cgroup_id, self.read(cgroup_id)?)
+    }
+
+    fn take_off(&self, cgroup_id: u64, pinned: Option<Pinned>) -> Result<Option<Link>, HoldError> {
+        let Some((link, described)) = self.live(cgroup_id, pinned)? else { return Ok(None) };
         match link.detach() {
             // Without the call, the link ends with its pin.
             Ok(()) | Err(Errno::EINVAL) => {
@@ -179,16 +188,15 @@ impl Pins {
     pub fn ids(&self) -> Result<Vec<u64>, HoldError> {
         let failed = |source| HoldError::Directory { path: self.dir.clone(), source };
         let mut ids = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            ids.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+        for name in names_in(&self.opened).map_err(failed)? {
+            ids.extend(name.parse::<u64>().ok());
         }
         Ok(ids)
     }
 
-    /// The cgroup's link. One that ended makes room for another.
-    fn live(&self, id: u64) -> Result<Option<(OpenLink, Link)>, HoldError> {
-        match self.read(id)? {
+    /// The cgroup's link, of what is pinned for it. One that ended makes room for another.
+    fn live(&self, id: u64, pinned: Option<Pinned>) -> Result<Option<Pinned>, HoldError> {
+        match pinned {
             Some((_, Link { cgroup_id: 0, .. })) => {
                 self.remove(id)?;
                 Ok(None)
@@ -202,7 +210,7 @@ impl Pins {
         }
     }
 
-    pub(super) fn read(&self, id: u64) -> Result<Option<(OpenLink, Link)>, HoldError> {
+    pub(super) fn read(&self, id: u64) -> Result<Option<Pinned>, HoldError> {
         let path = self.path(id);
         match OpenLink::pinned_at(&path) {
             Ok(pinned) => Ok(Some(pinned)),

@@ -1,12 +1,12 @@
 //! Dead pins: those whose cgroup is gone. The kernel has ended their links, which hold nothing any
 //! more but some kilobytes of memory.
 
+use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use rustix::fs::{Mode, OFlags, RawDir, SeekFrom, open, seek};
+use rustix::fs::{RawDir, SeekFrom, seek};
 
 use super::{HoldError, Pins};
 
@@ -77,13 +77,11 @@ impl Pins {
             path: self.dir.clone(),
             source: errno.into(),
         };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = open(&self.dir, flags, Mode::empty()).map_err(failed)?;
         // How many entries there are is not known. So small places are as likely as large ones,
         // and half way to one that is too large there may be something.
         let mut place = (seed / (FARTHEST + 1)) % (1 << (seed % (FARTHEST + 1)));
         loop {
-            let ids = ids_at(&dir, place).map_err(failed)?;
+            let ids = ids_at(&self.opened, place).map_err(failed)?;
             if !ids.is_empty() || place == 0 {
                 return Ok(ids);
             }
@@ -93,7 +91,7 @@ impl Pins {
 }
 
 /// The ids in the piece of the directory that begins at a place.
-fn ids_at(dir: &OwnedFd, place: u64) -> rustix::io::Result<Vec<u64>> {
+fn ids_at(dir: &File, place: u64) -> rustix::io::Result<Vec<u64>> {
     seek(dir, SeekFrom::Start(place))?;
     let mut piece = [MaybeUninit::uninit(); PIECE];
     let mut entries = RawDir::new(dir, &mut piece);
