@@ -47,7 +47,7 @@ impl Stores {
     /// # Errors
     /// They can't be listed.
     pub fn kept_ids(&self) -> Result<Vec<ContainerId>, ChangeError> {
-        match self.lib.join("kept").exists() {
+        match KeptStore::dir_in(&self.lib).exists() {
             true => Ok(KeptStore::kept(&self.lib)?.ids()?),
             false => Ok(Vec::new()),
         }
@@ -81,7 +81,7 @@ impl Stores {
 /// # Errors
 /// It can't be read.
 pub(super) fn kept_in(lib: &Path, id: &ContainerId) -> Result<Option<Kept>, ChangeError> {
-    if !lib.join("kept").join(format!("{id}.json")).exists() {
+    if !KeptStore::dir_in(lib).join(format!("{id}.json")).exists() {
         return Ok(None);
     }
     Ok(KeptStore::kept(lib)?.get(id)?)

@@ -14,7 +14,7 @@ use devgate::run_dir::RunDir;
 use devgate::unit::{UnitMode, is_in_unit};
 
 use super::args::{Apply, Detach};
-use super::{Exit, complain, config, warn};
+use super::{Exit, complain, config, put_in_force, warn};
 
 pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let prepared = config::prepared(&apply.rules)?;
@@ -32,22 +32,11 @@ pub fn apply(apply: &Apply, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         },
     };
     let in_force = enforce(&cgroup, id, &prepared.verified, options)?;
-    let outcome = &in_force.outcome;
-    let insns = prepared.verified.program().insns().len();
-    writeln!(out, "attached program {} ({insns} instructions)", outcome.id)?;
-    for id in &outcome.detached {
-        writeln!(out, "detached program {id}")?;
-    }
-    if let Some(pin) = in_force.holding.pin() {
-        writeln!(out, "held by link {}", pin.display())?;
-    }
-    for id in in_force.gating.detached() {
-        writeln!(out, "detached program {id} of the unit")?;
-    }
+    put_in_force(out, &in_force, prepared.verified.program().insns().len())?;
     if let Some(gate) = in_force.gating.sole() {
         writeln!(out, "the policy is the only gate of unit {}", gate.unit)?;
     }
-    warn(outcome, &in_force.warnings());
+    warn(&in_force.outcome, &in_force.warnings());
     if let Ok(Some(id)) = recorded {
         complain(&format!(
             "warning: the record of container {id} still has its own rules: grant, revoke and the \

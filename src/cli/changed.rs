@@ -8,7 +8,7 @@ use devgate::change::{
 use devgate::container::{ContainerId, Hold, Holder};
 
 use super::names::Names;
-use super::{Exit, complain, describe, warn};
+use super::{Exit, complain, describe, put_in_force, warn};
 
 /// Makes a change, or tells of it. That another program denies what is granted is an answer, and no
 /// failure.
@@ -57,19 +57,7 @@ fn text(report: &Report, mode: Mode, out: &mut Vec<u8>) -> io::Result<()> {
         writeln!(out, "no rule differs")?;
     }
     match &report.in_force {
-        Some(in_force) => {
-            let outcome = &in_force.outcome;
-            writeln!(out, "attached program {} ({} instructions)", outcome.id, report.insns)?;
-            for id in &outcome.detached {
-                writeln!(out, "detached program {id}")?;
-            }
-            if let Some(pin) = in_force.holding.pin() {
-                writeln!(out, "held by link {}", pin.display())?;
-            }
-            for id in in_force.gating.detached() {
-                writeln!(out, "detached program {id} of the unit")?;
-            }
-        }
+        Some(in_force) => put_in_force(out, in_force, report.insns)?,
         None => writeln!(out, "a program of {} instructions would be attached", report.insns)?,
     }
     for node in &report.nodes {

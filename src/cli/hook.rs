@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use devgate::enforce::EnforceOptions;
-use devgate::enforce::prepare;
+use devgate::enforce::{EnforceOptions, prepare};
 use devgate::hold::{HoldMode, PINS};
 use devgate::hook::{
     Annotated, ContainerRules, Enforced, HookError, Log, Record, run as enforce, stage,
@@ -44,7 +43,7 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     }
     let mut logs = Vec::from_iter(log);
     let outcome = job.and_then(|job| {
-        logs.extend(job.log(&hook.options)?);
+        logs.extend(own_log(&job.annotated, &hook.options)?);
         enforce(&job.state, job.rules, hook.options.options())
     });
     let mut warnings = warnings;
@@ -91,18 +90,18 @@ impl Job {
         let annotated = Annotated::new(&state.annotations)?;
         let registered = hook.options.default_devices.into();
         let default_devices = annotated.default_devices(registered);
-        let rules = ContainerRules { config: rules, default_devices };
+        let rules = ContainerRules::new(rules, default_devices);
         warnings.append(annotated.warnings());
-        warnings.append(config::warnings(unknown, &rules.policy()));
+        warnings.append(config::warnings(unknown, rules.policy()));
         Ok(Job { state, annotated, rules })
     }
+}
 
-    /// The log that the container asks for.
-    fn log(&self, options: &HookOptions) -> Result<Option<Log>, HookError> {
-        let dir = options.log_dir();
-        let Some(name) = self.annotated.log(dir)? else { return Ok(None) };
-        Ok(Some(Log::open_in(dir, name, options.log_format.into())?))
-    }
+/// The log that the container asks for.
+pub fn own_log(annotated: &Annotated, options: &HookOptions) -> Result<Option<Log>, HookError> {
+    let dir = options.log_dir();
+    let Some(name) = annotated.log(dir)? else { return Ok(None) };
+    Ok(Some(Log::open_in(dir, name, options.log_format.into())?))
 }
 
 /// Without the buffer of [`io::stdin`]: it is read in one go.
@@ -112,7 +111,7 @@ fn stdin() -> Result<File, OciError> {
 }
 
 fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    let prepared = prepare(job.rules.policy())?;
+    let prepared = prepare(job.rules.policy().clone())?;
     describe::policy(out, &prepared.policy)?;
     writeln!(out)?;
     describe::listing(out, prepared.verified.program())?;

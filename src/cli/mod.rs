@@ -36,6 +36,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use devgate::enforce::InForce;
 use devgate::kernel::Outcome;
 
 use args::{Args, Command};
@@ -154,6 +155,22 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),
     }
+}
+
+/// The program, what gave way to it, and what holds it.
+fn put_in_force(out: &mut Vec<u8>, in_force: &InForce, insns: usize) -> io::Result<()> {
+    let outcome = &in_force.outcome;
+    writeln!(out, "attached program {} ({insns} instructions)", outcome.id)?;
+    for id in &outcome.detached {
+        writeln!(out, "detached program {id}")?;
+    }
+    if let Some(pin) = in_force.holding.pin() {
+        writeln!(out, "held by link {}", pin.display())?;
+    }
+    for id in in_force.gating.detached() {
+        writeln!(out, "detached program {id} of the unit")?;
+    }
+    Ok(())
 }
 
 /// Says on standard error what attaching could not do.

@@ -38,13 +38,9 @@ pub fn run(hook: &Hook, state: &State, start: Instant, out: &mut Vec<u8>) -> any
 /// The registered log and the container's own. The container is gone, so that without a log, what
 /// is kept for it goes all the same.
 fn logs(options: &HookOptions, state: &State, warnings: &mut Vec<String>) -> Vec<Log> {
-    let format = options.log_format.into();
-    let registered = options.log.as_ref().map(|path| Ok(Log::open(path, format)?));
-    let own = || {
-        let annotated = Annotated::new(&state.annotations)?;
-        let name = annotated.log(options.log_dir())?;
-        name.map(|name| Ok(Log::open_in(options.log_dir(), name, format)?)).transpose()
-    };
+    let registered =
+        options.log.as_ref().map(|path| Ok(Log::open(path, options.log_format.into())?));
+    let own = || Ok(hook::own_log(&Annotated::new(&state.annotations)?, options)?);
     let own = own().transpose();
     let opened: Vec<anyhow::Result<Log>> = registered.into_iter().chain(own).collect();
     let mut failed = |error: anyhow::Error| warnings.push(format!("{error:#}"));

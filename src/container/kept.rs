@@ -2,7 +2,7 @@
 //! They are kept by the container's id, which engines keep over a restart, until `revoke` or
 //! `forget` removes them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,12 @@ impl KeptStore {
     /// # Errors
     /// The directory can't be made or used.
     pub fn kept(lib: &Path) -> Result<KeptStore, RunDirError> {
-        RunDir::at(&lib.join("kept")).map(Store::new)
+        RunDir::at(&KeptStore::dir_in(lib)).map(Store::new)
+    }
+
+    /// Where kept grants are in `lib`, whether there are any or not.
+    pub fn dir_in(lib: &Path) -> PathBuf {
+        lib.join("kept")
     }
 
     /// Changes the kept grants of a container, in one step. A container without any has no file.

@@ -213,8 +213,24 @@ impl RecordStore {
     /// # Errors
     /// The records can't be listed.
     pub fn of_cgroup(&self, id: u64) -> Result<Option<ContainerId>, StoreError> {
+        self.find(|record| record.cgroup.id == id)
+    }
+
+    /// The same, besides this container.
+    ///
+    /// # Errors
+    /// The records can't be listed.
+    pub fn other_of_cgroup(
+        &self,
+        id: u64,
+        own: &ContainerId,
+    ) -> Result<Option<ContainerId>, StoreError> {
+        self.find(|record| record.cgroup.id == id && record.id != *own)
+    }
+
+    fn find(&self, is_it: impl Fn(&Record) -> bool) -> Result<Option<ContainerId>, StoreError> {
         let mut readable = self.list()?.into_iter().filter_map(|(_, record)| record.ok());
-        Ok(readable.find(|record| record.cgroup.id == id).map(|record| record.id))
+        Ok(readable.find(is_it).map(|record| record.id))
     }
 
     /// What [`RecordStore::sweep`] would remove, but for records that somebody is changing.

@@ -162,7 +162,7 @@ pub(super) fn adopt(
     }
     let annotated = Annotated::new(&input.state.annotations)?;
     let default_devices = annotated.default_devices(settings.default_devices);
-    let rules = ContainerRules { config: input.config.rules, default_devices };
+    let rules = ContainerRules::new(input.config.rules, default_devices);
     let above = |of_process: &Cgroup| match of_process.is_at_or_below(&own) {
         true => Ok(Some(own)),
         false => Err(moved(pid, &own, of_process)),
@@ -205,11 +205,9 @@ fn containers_own(pid: i32, cgroup: Cgroup, stated: &[PathBuf]) -> Result<Cgroup
 /// Fails if the cgroup has a policy, of this container or of another one.
 fn must_be_free(own: &Cgroup, id: &ContainerId, records: &RecordStore) -> Result<(), AdoptError> {
     let cgroup_id = own.id()?;
-    for (other, record) in records.list()? {
-        // A record that can't be read is an event of its own.
-        if other != *id && record.is_ok_and(|record| record.cgroup.id == cgroup_id) {
-            return Err(AdoptError::Others { cgroup: own.path().to_owned(), other });
-        }
+    // A record that can't be read is an event of its own.
+    if let Some(other) = records.other_of_cgroup(cgroup_id, id)? {
+        return Err(AdoptError::Others { cgroup: own.path().to_owned(), other });
     }
     match linked(Pins::existing(PINS.as_ref())?.as_ref(), cgroup_id)? {
         Some(_) => Err(AdoptError::RecordLost { cgroup: own.path().to_owned() }),

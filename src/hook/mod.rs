@@ -42,19 +42,24 @@ pub struct Options {
     pub rootless: Rootless,
 }
 
-/// What a container's policy is made from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A container's policy, and what it is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerRules {
-    /// The config's.
-    pub config: Vec<Rule>,
-    /// Where the base rules go.
-    pub default_devices: DefaultDevices,
+    config: Vec<Rule>,
+    default_devices: DefaultDevices,
+    policy: Policy,
 }
 
 impl ContainerRules {
+    /// The config's rules, and where the base rules go.
+    pub fn new(config: Vec<Rule>, default_devices: DefaultDevices) -> ContainerRules {
+        let policy = Policy::new(config.clone(), default_devices);
+        ContainerRules { config, default_devices, policy }
+    }
+
     /// The policy.
-    pub fn policy(&self) -> Policy {
-        Policy::new(self.config.clone(), self.default_devices)
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 }
 
@@ -143,7 +148,8 @@ pub(crate) fn run_in(
 ) -> Result<Enforced, HookError> {
     let pid = state.pid()?;
     let mut kept = recorded::kept(state);
-    let prepared = prepare(rules.policy().with_grants(kept.rules()))?;
+    let ContainerRules { config, default_devices, policy } = rules;
+    let prepared = prepare(policy.with_grants(kept.rules()))?;
     let process = Process::pin(pid).map_err(CgroupError::from)?;
     let of_process = Cgroup::of(&process)?;
     let above = above(&of_process)?;
@@ -155,8 +161,8 @@ pub(crate) fn run_in(
         Ok(in_force) => {
             recorded::make_nodes(&mut kept, state, pid, root);
             let kept_warnings = std::mem::take(&mut kept.warnings);
-            let options = options.enforce;
-            let recorded = recorded::record(state, pid, rules, options, cgroup, &in_force, kept);
+            let started = recorded::Started { state, pid, config, default_devices, kept };
+            let recorded = recorded::record(started, options.enforce, cgroup, &in_force);
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
             let in_force = Box::new(in_force);
             Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded, kept_warnings })

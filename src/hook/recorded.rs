@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use thiserror::Error as ThisError;
 
-use super::ContainerRules;
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::change::{KeptGrants, kept_grants};
 use crate::container::{
@@ -15,6 +14,7 @@ use crate::container::{
 use crate::enforce::{EnforceOptions, InForce};
 use crate::errors::chain;
 use crate::oci::{State, read_root};
+use crate::policy::{DefaultDevices, Rule};
 use crate::run_dir::{RunDir, RunDirError};
 
 /// Why a container has no record. Its policy is in force all the same.
@@ -51,16 +51,23 @@ pub(crate) enum Root {
     Entered,
 }
 
+/// A container that starts.
+pub(super) struct Started<'s> {
+    pub state: &'s State,
+    pub pid: i32,
+    pub config: Vec<Rule>,
+    pub default_devices: DefaultDevices,
+    pub kept: KeptGrants,
+}
+
 /// Writes what is in force for the container.
 pub(super) fn record(
-    state: &State,
-    pid: i32,
-    rules: ContainerRules,
+    started: Started<'_>,
     options: EnforceOptions,
     cgroup: &Cgroup,
     in_force: &InForce,
-    kept: KeptGrants,
 ) -> Result<(), RecordError> {
+    let Started { state, pid, config, default_devices, kept } = started;
     let id: ContainerId = state.id.parse()?;
     let record = &Record {
         version: Version,
@@ -68,8 +75,8 @@ pub(super) fn record(
         cgroup: CgroupRef { path: cgroup.path().to_owned(), id: cgroup.id()? },
         bundle: state.bundle.clone(),
         pid,
-        rules: rules.config,
-        default_devices: rules.default_devices,
+        rules: config,
+        default_devices,
         stale: options.attach.stale,
         override_ancestor: options.attach.override_ancestor,
         retval_programs: options.attach.retval,
@@ -83,8 +90,8 @@ pub(super) fn record(
     let records = RecordStore::records(&RunDir::open()?)?;
     // Only where there was a link is it worth the time to look at every record.
     if in_force.holding.before().is_some()
-        && let Some(other) = records.of_cgroup(cgroup.id()?).map_err(StartError::from)?
-        && other != record.id
+        && let Some(other) =
+            records.other_of_cgroup(cgroup.id()?, &record.id).map_err(StartError::from)?
     {
         return Err(RecordError::Shared { other, cgroup: cgroup.path().to_owned() });
     }

@@ -70,7 +70,7 @@ pub fn run(demo: &Demo, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
 
 fn dry_run(out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let (_, rules) = input(1)?;
-    let prepared = prepare(rules.policy())?;
+    let prepared = prepare(rules.policy().clone())?;
     writeln!(out, "Not root, so this is a dry run: nothing is loaded, attached or opened.\n")?;
     describe::policy(out, &prepared.policy)?;
     writeln!(out)?;
@@ -96,14 +96,14 @@ fn input(pid: i32) -> anyhow::Result<(State, ContainerRules)> {
         "bundle": "/nowhere",
     });
     let HookInput { state, config } = read_hook_input(Cursor::new(format!("{state}\n{CONFIG}")))?;
-    Ok((state, ContainerRules { config: config.rules, default_devices: DefaultDevices::Base }))
+    Ok((state, ContainerRules::new(config.rules, DefaultDevices::Base)))
 }
 
 /// Whether the kernel decided every request as the policy does.
 fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
     let stale = attach_stale(stage.cgroup())?;
     let (state, rules) = input(stage.child_pid()?)?;
-    let policy = rules.policy();
+    let policy = rules.policy().clone();
     let options = Options { enforce: options(), ..Options::default() };
     let enforced = hook::run(&state, rules, options)?;
     let Enforced::Attached { cgroup, in_force, insns, .. } = enforced else {
