@@ -31,6 +31,7 @@ pub mod inspect;
 pub mod install;
 pub mod kernel;
 pub mod mounts;
+pub mod observe;
 pub mod oci;
 pub mod policy;
 pub mod run_dir;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 28] = [
+const LAYERS: [(&str, &[&str]); 29] = [
     ("device", &[]),
     ("errors", &[]),
     ("files", &[]),
@@ -22,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 28] = [
     ("kernel", &["bpf", "errors", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hold", &["cgroup", "errors", "files", "kernel"]),
+    ("observe", &["device", "policy"]),
     ("unit", &["cgroup", "errors", "kernel"]),
     ("enforce", &["cgroup", "compile", "errors", "hold", "kernel", "policy", "unit", "verify"]),
     (
