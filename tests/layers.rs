@@ -44,6 +44,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "device",
             "kernel",
             "policy",
+            "verify",
         ],
     ),
     (
