@@ -13,6 +13,7 @@ use super::hook_options::HookOptions;
 use super::install::args as install;
 pub use super::modes::{CompileFormat, DefaultDevicesMode, StageMode};
 use super::target::Target;
+use super::watch::{self, Watch};
 use super::{grant, granted, history, update};
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
@@ -57,6 +58,9 @@ pub enum Command {
 \x20 devgate inspect --pid 4711 --rules\n\
 \x20 devgate inspect /sys/fs/cgroup/system.slice/x.service --asm")]
     Inspect(Inspect),
+    /// Watch what containers are denied, live, and which program and rule deny it
+    #[command(after_help = watch::HELP)]
+    Watch(Watch),
     /// List every cgroup with a device program of its own
     #[command(after_help = "Examples:\n\
 \x20 devgate ls\n\

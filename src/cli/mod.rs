@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod describe;
 mod doctor;
+mod ended;
 mod gc;
 mod grant;
 mod granted;
@@ -30,6 +31,7 @@ mod spec;
 mod table;
 mod target;
 mod update;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -149,6 +151,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Guard(guard) => guard::run(&guard),
+        Command::Watch(watch) => watch::run(&watch),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Gc(gc) => gc::run(&gc, out),
         Command::Demo(demo) => demo::run(&demo, out),
