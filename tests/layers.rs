@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 29] = [
+const LAYERS: [(&str, &[&str]); 30] = [
     ("device", &[]),
     ("errors", &[]),
     ("files", &[]),
@@ -61,6 +61,7 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "run_dir",
         ],
     ),
+    ("denials", &["container", "device", "files", "run_dir"]),
     (
         "hook",
         &[
