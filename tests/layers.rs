@@ -45,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "device",
             "kernel",
             "policy",
+            "verify",
         ],
     ),
     (
