@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 30] = [
+const LAYERS: [(&str, &[&str]); 31] = [
     ("device", &[]),
     ("bpffs", &[]),
     ("errors", &[]),
@@ -102,6 +102,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
     (
         "guard",
         &[
+            "analyze",
             "bpf",
             "cgroup",
             "change",
