@@ -48,6 +48,7 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "verify",
         ],
     ),
+    ("watch", &["cgroup", "container", "device", "inspect", "observe", "policy"]),
     (
         "change",
         &[
