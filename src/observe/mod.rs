@@ -15,5 +15,5 @@ mod program;
 pub use error::ObserveError;
 pub use observations::{Fill, Observations};
 pub use observed::{Lost, Method, Observed, Requester, Seen};
-pub use observer::{Observer, Scope, Size, WithEvents};
+pub use observer::{Observer, Scope, Size, WithEvents, proven};
 pub use pins::OBSERVE;
