@@ -65,11 +65,29 @@ const LAYERS: [(&str, &[&str]); 31] = [
         ],
     ),
     (
+        "denials",
+        &[
+            "bpffs",
+            "cgroup",
+            "container",
+            "device",
+            "errors",
+            "files",
+            "hold",
+            "inspect",
+            "kernel",
+            "observe",
+            "policy",
+            "run_dir",
+        ],
+    ),
+    (
         "hook",
         &[
             "cgroup",
             "change",
             "container",
+            "denials",
             "enforce",
             "errors",
             "files",
@@ -80,13 +98,14 @@ const LAYERS: [(&str, &[&str]); 31] = [
             "run_dir",
         ],
     ),
-    ("gc", &["cgroup", "container", "hold", "run_dir"]),
+    ("gc", &["cgroup", "container", "denials", "hold", "run_dir"]),
     ("install", &["files", "oci"]),
     (
         "doctor",
         &[
             "cgroup",
             "container",
+            "denials",
             "enforce",
             "errors",
             "files",
@@ -102,10 +121,12 @@ const LAYERS: [(&str, &[&str]); 31] = [
     (
         "guard",
         &[
+            "analyze",
             "bpf",
             "cgroup",
             "change",
             "container",
+            "denials",
             "enforce",
             "errors",
             "files",

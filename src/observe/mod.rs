@@ -15,7 +15,7 @@ mod program;
 
 pub use coverage::Coverage;
 pub use error::ObserveError;
-pub use observations::{Fill, Observations};
+pub use observations::{Fill, NO_ROOM, Observations, Roomful};
 pub use observed::{Lost, Method, Observed, Requester, Seen};
-pub use observer::{Observer, Scope, Size, WithEvents};
+pub use observer::{Observer, Scope, Size, WithEvents, proven};
 pub use pins::OBSERVE;
