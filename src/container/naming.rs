@@ -22,8 +22,8 @@ use crate::cgroup::{Cgroup, CgroupError};
 
 /// For so long a container that starts may not be known to its runtime or its engine.
 const STARTS: Duration = Duration::from_secs(30);
-/// How often it is looked up meanwhile.
-const AGAIN: Duration = Duration::from_secs(1);
+/// After this it is looked up again; later after as much time as it was looked up for.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// A container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +81,8 @@ impl Known {
     /// Whether there is nothing more to be learnt by now.
     fn is_settled(&self, now: Instant) -> bool {
         let is_named = self.place.container.as_ref().is_some_and(|it| it.name.is_some());
-        is_named
-            || self.looked.saturating_duration_since(self.first) > STARTS
-            || now.saturating_duration_since(self.looked) < AGAIN
+        let age = self.looked.saturating_duration_since(self.first);
+        is_named || age > STARTS || now.saturating_duration_since(self.looked) < age.max(AGAIN)
     }
 }
 

@@ -14,3 +14,4 @@ mod kinds;
 mod pods;
 mod spec;
 mod version;
+mod watched;

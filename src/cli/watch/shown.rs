@@ -77,7 +77,7 @@ pub fn reason(entry: &Entry) -> String {
         Ok(explanation) => match &explanation.decider {
             None => "no program runs".to_owned(),
             Some(part) => {
-                let (program, rule) = (program(entry, part), escaped(&part.why.to_string()));
+                let (program, rule) = (program_on(entry, part), escaped(&part.why.to_string()));
                 format!("{program}: {rule}{}", more(explanation))
             }
         },
@@ -97,8 +97,29 @@ fn more(explanation: &Explanation) -> String {
     }
 }
 
+/// The program that decides, without its cgroup: `53 devgate`.
+pub fn program(entry: &Entry) -> String {
+    let part = entry.explanation().ok().and_then(|explanation| explanation.decider.as_ref());
+    let Some(Part { runner, .. }) = part else { return NONE.to_owned() };
+    match (runner.generator, runner.name.as_str()) {
+        (Some(by), _) => format!("{} {by}", runner.id),
+        (None, name) => format!("{} {}", runner.id, escaped(name)),
+    }
+}
+
+/// The rule that decides, or why that can't be told.
+pub fn rule(entry: &Entry) -> String {
+    match entry.explanation() {
+        Err(why) => format!("can't be told: {}", escaped(&why)),
+        Ok(explanation) => match &explanation.decider {
+            None => "no program runs".to_owned(),
+            Some(part) => escaped(&part.why.to_string()),
+        },
+    }
+}
+
 /// `program 53 (devgate) on its cgroup`.
-fn program(entry: &Entry, part: &Part) -> String {
+fn program_on(entry: &Entry, part: &Part) -> String {
     let Runner { id, name, generator, cgroup } = &*part.runner;
     let by = match (generator, name.as_str()) {
         (Some(by), _) => format!(" ({by})"),

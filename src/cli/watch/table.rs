@@ -24,15 +24,16 @@ const DRAW: Duration = Duration::from_millis(200);
 const DETAILS: u16 = 5;
 
 /// A column: its title, its width, and what it is sorted by.
-const COLUMNS: [(&str, Constraint, Option<Column>); 8] = [
+const COLUMNS: [(&str, Constraint, Option<Column>); 9] = [
     ("TIME", Constraint::Length(8), Some(Column::Time)),
     ("CONTAINER", Constraint::Fill(3), Some(Column::Container)),
     ("DEVICE", Constraint::Length(24), Some(Column::Device)),
     ("ACCESS", Constraint::Length(6), None),
     ("COMMAND", Constraint::Length(15), Some(Column::Command)),
-    ("PID", Constraint::Length(8), Some(Column::Pid)),
-    ("COUNT", Constraint::Length(9), Some(Column::Count)),
-    ("BY", Constraint::Fill(4), None),
+    ("PID", Constraint::Length(7), Some(Column::Pid)),
+    ("COUNT", Constraint::Length(8), Some(Column::Count)),
+    ("PROGRAM", Constraint::Length(15), None),
+    ("RULE", Constraint::Fill(3), None),
 ];
 
 /// What is drawn.
@@ -140,13 +141,15 @@ impl View {
 
     fn draw(&mut self, frame: &mut Frame<'_>, watcher: &Watcher) {
         let details = if self.selected.is_some() { DETAILS } else { 0 };
+        let notice = u16::from(self.last_notice.is_some());
         let areas = [
             Constraint::Length(1),
             Constraint::Min(2),
             Constraint::Length(details),
+            Constraint::Length(notice),
             Constraint::Length(1),
         ];
-        let [top, middle, below, bottom] = Layout::vertical(areas).areas(frame.area());
+        let [top, middle, below, notice, bottom] = Layout::vertical(areas).areas(frame.area());
         frame.render_widget(self.title(watcher), top);
         self.page = usize::from(middle.height.saturating_sub(1)).max(1);
         self.state.select(self.place());
@@ -155,7 +158,11 @@ impl View {
         if let Some(entry) = self.selected.and_then(|key| watcher.entry(&key)) {
             frame.render_widget(self.details(entry), below);
         }
-        frame.render_widget(self.help(), bottom);
+        if let Some(text) = &self.last_notice {
+            let text = super::describe::escaped(text);
+            frame.render_widget(Line::styled(text, Modifier::BOLD), notice);
+        }
+        frame.render_widget(help(), bottom);
     }
 
     fn title(&self, watcher: &Watcher) -> Line<'static> {
@@ -169,7 +176,7 @@ impl View {
             lost => text += &format!(", {lost} requests not counted"),
         }
         text += &format!("; {}", method(watcher.method()));
-        Line::styled(text, Style::new().add_modifier(Modifier::BOLD))
+        Line::styled(text, Modifier::BOLD)
     }
 
     fn table(&mut self, watcher: &Watcher) -> Table<'static> {
@@ -209,21 +216,17 @@ impl View {
         ];
         Paragraph::new(Text::from_iter(lines)).wrap(Wrap { trim: false })
     }
+}
 
-    fn help(&self) -> Line<'static> {
-        if let Some(notice) = &self.last_notice {
-            let notice = super::describe::escaped(notice);
-            return Line::styled(notice, Style::new().add_modifier(Modifier::BOLD));
-        }
-        let sorts = SORTS.map(|(letter, column)| format!("{letter} {column:?}").to_lowercase());
-        Line::raw(format!("q quit   sort: {}   ↑↓ details", sorts.join(", ")))
-    }
+fn help() -> Line<'static> {
+    let sorts = SORTS.map(|(letter, column)| format!("{letter} {column:?}").to_lowercase());
+    Line::raw(format!("q quit   sort: {}   ↑↓ details", sorts.join(", ")))
 }
 
 fn row(entry: &Entry, which: Which, devices: &mut Devices) -> Row<'static> {
-    let reason = match which {
-        Which::Denied => shown::reason(entry),
-        Which::All => format!("{}: {}", shown::verdict(entry.key.verdict), shown::reason(entry)),
+    let rule = match which {
+        Which::Denied => shown::rule(entry),
+        Which::All => format!("{}: {}", shown::verdict(entry.key.verdict), shown::rule(entry)),
     };
     Row::new([
         clock::time_of_day(entry.last),
@@ -233,6 +236,7 @@ fn row(entry: &Entry, which: Which, devices: &mut Devices) -> Row<'static> {
         shown::command(entry),
         shown::pid(entry),
         entry.count.to_string(),
-        reason,
+        shown::program(entry),
+        rule,
     ])
 }
