@@ -22,8 +22,9 @@ use crate::cgroup::{Cgroup, CgroupError};
 
 /// For so long a container that starts may not be known to its runtime or its engine.
 const STARTS: Duration = Duration::from_secs(30);
-/// After this it is looked up again; later after as much time as it was looked up for.
-const AGAIN: Duration = Duration::from_millis(20);
+/// After this it is looked up again; later after a part of the time for which it was looked up.
+const AGAIN: Duration = Duration::from_millis(10);
+const PART: u32 = 8;
 
 /// A container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +83,9 @@ impl Known {
     fn is_settled(&self, now: Instant) -> bool {
         let is_named = self.place.container.as_ref().is_some_and(|it| it.name.is_some());
         let age = self.looked.saturating_duration_since(self.first);
-        is_named || age > STARTS || now.saturating_duration_since(self.looked) < age.max(AGAIN)
+        is_named
+            || age > STARTS
+            || now.saturating_duration_since(self.looked) < AGAIN.max(age / PART)
     }
 }
 
