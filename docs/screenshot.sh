@@ -18,6 +18,15 @@ mkdir -p /run/devgate
 mount -t tmpfs -o mode=700 tmpfs /run/devgate
 
 dir=$(mktemp -d) name=devgate-screenshot-$$
+# Waits until the screen holds this.
+wait_for() {
+	tries=0
+	until terminal capture-pane -p | grep -q "$1"; do
+		tries=$((tries + 1))
+		test $tries -lt 300 || { echo "the screen never held '$1'" >&2; exit 1; }
+		sleep 0.1
+	done
+}
 terminal() { LC_ALL=C.UTF-8 tmux -L "$name" "$@"; }
 clean() {
 	terminal kill-server 2>/dev/null || true
@@ -61,14 +70,14 @@ container() {
 
 mkdir "/sys/fs/cgroup/$name"
 terminal -f /dev/null new-session -d -x 150 -y 16 "$devgate watch /sys/fs/cgroup/$name"
-until terminal capture-pane -p | grep -q 'q quit'; do sleep 0.1; done
-container web 'mknod /dev/fuse2 c 10 229; sleep 1; cat < /dev/fuse2; : <> /dev/fuse2; exec sleep 60' \
+wait_for 'q quit'
+container web 'mknod /dev/fuse2 c 10 229; sleep 1; cat < /dev/fuse2; true <> /dev/fuse2; exec sleep 60' \
 	--device-cgroup-rule 'c 10:229 r'
 container backup 'mknod /dev/sda b 8 0; mknod /dev/log c 1 11; sleep 1
 	for i in 1 2 3 4 5 6; do dd if=/dev/sda; done; cat /dev/log; exec sleep 60'
 container miner 'mknod /dev/vm c 10 232; sleep 1
-	i=0; while [ $i -lt 250 ]; do : <> /dev/vm; i=$((i+1)); done; exec sleep 60'
-until terminal capture-pane -p | grep -q ' 250 '; do sleep 0.1; done
+	i=0; while [ $i -lt 250 ]; do true <> /dev/vm; i=$((i+1)); done; exec sleep 60'
+wait_for ' 250 '
 terminal send-keys n Down
 sleep 1
 terminal capture-pane -e -p >"$dir/screen"

@@ -21,11 +21,11 @@ pub fn run(mut watcher: Watcher, mut format: impl Format) -> anyhow::Result<Exit
     let ended = Ended::new()?;
     let mut output = Output::new();
     let mut pace = Pace::default();
-    let observed = watcher.observed_cgroups();
-    complain(&format!(
-        "watches {observed} cgroups and all below them; {}",
-        method(watcher.method())
-    ));
+    let observed = match watcher.observed_cgroups() {
+        1 => "1 cgroup and all below it".to_owned(),
+        number => format!("{number} cgroups and all below them"),
+    };
+    complain(&format!("watches {observed}; {}", method(watcher.method())));
     if let Some(header) = format.header() {
         output.print(&header);
     }
