@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 29] = [
+const LAYERS: [(&str, &[&str]); 30] = [
     ("device", &[]),
     ("errors", &[]),
     ("files", &[]),
@@ -116,6 +116,24 @@ const LAYERS: [(&str, &[&str]); 29] = [
             "run_dir",
             "unit",
             "verify",
+        ],
+    ),
+    (
+        "metrics",
+        &[
+            "cgroup",
+            "container",
+            "device",
+            "files",
+            "gc",
+            "guard_lock",
+            "hook",
+            "inspect",
+            "kernel",
+            "observe",
+            "oci",
+            "policy",
+            "run_dir",
         ],
     ),
     // The binary: it takes from the library what it likes, by the crate's name.

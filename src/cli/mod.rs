@@ -24,6 +24,7 @@ mod inspect;
 mod install;
 mod ls;
 mod manual;
+mod metrics;
 mod modes;
 mod names;
 mod poststop;
@@ -164,6 +165,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Guard(guard) => guard::run(&guard),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Gc(gc) => gc::run(&gc, out),
+        Command::Metrics(metrics) => metrics::run(&metrics, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),

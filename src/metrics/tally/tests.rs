@@ -1,0 +1,169 @@
+use super::*;
+use crate::device::Request;
+
+const TOP: usize = 3;
+
+fn series(name: &str) -> Series {
+    let request: Request = "c 10:229 rw".parse().unwrap();
+    Series::new(Owner::Container(name.into()), &request)
+}
+
+/// A row of the cgroup, of the series with this name, first asked at `first`.
+fn row(cgroup: u64, name: &str, count: u64, first: u64) -> Row {
+    Row { cgroup, series: series(name), count, first: Duration::from_secs(first) }
+}
+
+fn values(tally: &Tally) -> Vec<(String, u64)> {
+    let name = |series: &Series| match &series.owner {
+        Owner::Container(name) => name.clone(),
+        owner => panic!("{owner:?}"),
+    };
+    tally.shown().map(|(series, value)| (name(series), value)).collect()
+}
+
+#[track_caller]
+fn assert_values(tally: &Tally, expected: &[(&str, u64)], other: u64) {
+    let expected: Vec<_> = expected.iter().map(|(name, value)| ((*name).into(), *value)).collect();
+    assert_eq!((values(tally), tally.other()), (expected, other));
+    let sum: u64 = tally.shown().map(|(_, value)| value).sum();
+    assert_eq!(tally.total(), sum + other, "as long as no series has ended");
+}
+
+#[test]
+fn the_first_look_shows_the_largest_with_all_they_have() {
+    let mut tally = Tally::default();
+    let rows = ["a", "b", "c", "d", "e"].iter().zip(1..).map(|(name, n)| row(n, name, n * 10, n));
+    tally.look(&rows.collect::<Vec<_>>(), TOP);
+    assert_values(&tally, &[("c", 30), ("d", 40), ("e", 50)], 30);
+}
+
+#[test]
+fn a_new_series_has_its_full_count_if_there_is_room() {
+    let mut tally = Tally::default();
+    tally.look(&[row(1, "a", 5, 1)], TOP);
+    tally.look(&[row(1, "a", 6, 1), row(2, "b", 7, 2)], TOP);
+    assert_values(&tally, &[("a", 6), ("b", 7)], 0);
+}
+
+#[test]
+fn a_series_gives_way_only_to_one_twice_as_large_and_no_counter_goes_back() {
+    let mut tally = Tally::default();
+    let rows = |counts: [u64; 2]| [row(1, "a", counts[0], 1), row(2, "b", counts[1], 2)];
+    tally.look(&rows([10, 8]), 1);
+    assert_values(&tally, &[("a", 10)], 8);
+    tally.look(&rows([10, 20]), 1);
+    assert_values(&tally, &[("a", 10)], 20);
+    // Now b comes up. What it had stays where it was counted.
+    tally.look(&rows([10, 22]), 1);
+    assert_eq!((values(&tally), tally.other()), (vec![("b".into(), 0)], 22));
+    tally.look(&rows([11, 25]), 1);
+    assert_eq!((values(&tally), tally.other()), (vec![("b".into(), 3)], 23));
+    // a comes back where it was: it was set aside with 10, and b with 3.
+    tally.look(&rows([60, 25]), 1);
+    assert_eq!((values(&tally), tally.other()), (vec![("a".into(), 10)], 72));
+    tally.look(&rows([61, 26]), 1);
+    assert_eq!((values(&tally), tally.other()), (vec![("a".into(), 11)], 73));
+    tally.look(&rows([61, 130]), 1);
+    assert_eq!((values(&tally), tally.other()), (vec![("b".into(), 3)], 177));
+    assert_eq!(tally.total(), 61 + 130);
+}
+
+#[test]
+fn a_series_ends_with_its_rows_and_the_sums_stay() {
+    let mut tally = Tally::default();
+    tally.look(&[row(1, "a", 5, 1), row(2, "b", 3, 2)], 1);
+    assert_values(&tally, &[("a", 5)], 3);
+    tally.look(&[], 1);
+    assert_eq!((values(&tally), tally.other(), tally.total()), (vec![], 3, 8));
+    assert!(tally.hidden.is_empty() && tally.owners.is_empty() && tally.aside.is_empty());
+}
+
+#[test]
+fn another_observer_counts_from_0_and_the_sums_go_on() {
+    let mut tally = Tally::default();
+    tally.look(&[row(1, "a", 5, 1), row(2, "b", 3, 2)], 1);
+    tally.restart();
+    tally.look(&[row(1, "a", 2, 9)], 1);
+    assert_eq!((values(&tally), tally.other(), tally.total()), (vec![("a".into(), 2)], 3, 10));
+}
+
+#[test]
+fn a_smaller_top_sets_the_smallest_aside() {
+    let mut tally = Tally::default();
+    let rows = [row(1, "a", 5, 1), row(2, "b", 3, 2), row(3, "c", 4, 3)];
+    tally.look(&rows, 3);
+    tally.look(&rows, 1);
+    assert_eq!((values(&tally), tally.other(), tally.total()), (vec![("a".into(), 5)], 0, 12));
+    tally.look(&rows, 3);
+    assert_values(&tally, &[("a", 5), ("b", 3), ("c", 4)], 0);
+}
+
+#[test]
+fn cgroups_of_one_container_share_a_counter() {
+    let mut tally = Tally::default();
+    tally.look(&[row(1, "a", 5, 1), row(2, "a", 3, 2)], TOP);
+    // The inner one was removed, and another one came.
+    tally.look(&[row(1, "a", 6, 1), row(3, "a", 4, 5)], TOP);
+    assert_eq!((values(&tally), tally.total()), (vec![("a".into(), 13)], 13));
+}
+
+#[test]
+fn owners_are_looked_up_once() {
+    let mut tally = Tally::default();
+    let owner = tally.owner(7, |_| Ok::<_, ()>(Owner::Container("a".into()))).unwrap();
+    assert_eq!(tally.owner(7, |_| Err(())), Ok(owner));
+}
+
+/// Containers come, are denied and go, each with cgroups of its own; a row that comes while the map
+/// is read is seen only later; `top` changes. Whatever happens, no counter goes back, nothing is
+/// counted twice or left out, and what is kept is bounded.
+#[test]
+fn no_counter_ever_goes_back() {
+    let seed = std::env::var("DEVGATE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("DEVGATE_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..100 {
+        one_life(&mut random);
+    }
+}
+
+fn one_life(random: &mut fastrand::Rng) {
+    let mut tally = Tally::default();
+    let mut rows: Vec<Row> = Vec::new();
+    let mut before: BTreeMap<Series, u64> = BTreeMap::new();
+    // What rows that are gone had when they were last seen.
+    let (mut other, mut ended) = (0, 0);
+    for time in 1..200 {
+        for row in &mut rows {
+            let most = 1 << random.u32(..6);
+            row.count += random.u64(..most);
+        }
+        let seen = rows.len();
+        if random.u8(..3) == 0 {
+            rows.push(row(time, &random.u64(..8).to_string(), random.u64(1..40), time));
+        }
+        let seen = if random.bool() { rows.len() } else { seen };
+        let top = random.usize(1..5);
+        tally.look(&rows[..seen], top);
+        let now: BTreeMap<Series, u64> = tally.shown().map(|it| (it.0.clone(), it.1)).collect();
+        assert!(now.len() <= top && tally.hidden.len() <= rows.len());
+        for (series, value) in &now {
+            let last = before.get(series).copied().unwrap_or_default();
+            assert!(*value >= last, "{series:?} went from {last} to {value}");
+        }
+        assert!(tally.other() >= other);
+        other = tally.other();
+        let live: u64 = rows[..seen].iter().map(|row| row.count).sum();
+        assert_eq!(tally.total(), ended + live);
+        before.extend(now);
+        if random.u8(..10) == 0 {
+            let name = random.u64(..8).to_string();
+            let gone = |row: &Row| row.series == series(&name);
+            ended += rows[..seen].iter().filter(|row| gone(row)).map(|row| row.count).sum::<u64>();
+            rows.retain(|row| !gone(row));
+            tally.look(&rows, top);
+            before.retain(|before, _| *before != series(&name));
+        }
+    }
+}
