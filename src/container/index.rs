@@ -3,21 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, SystemTime};
 
+use super::changed::Listed;
 use super::id::ContainerId;
 use super::record::{Record, RecordStore};
-
-/// A change that is not older than this may be followed by another with the same time: the
-/// kernel's clock for files has steps of some milliseconds.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// The records by the ids of their cgroups. A record is read again only if it was replaced, and
 /// the directory is listed again only if it changed.
 #[derive(Debug, Default)]
 pub struct RecordIndex {
-    /// When the directory changed last, as far as it was listed.
-    listed: Option<SystemTime>,
+    listed: Listed,
     /// What stands for a record's file, and the cgroup that it names. A record that can't be read
     /// has no cgroup.
     files: HashMap<ContainerId, (Stamp, Option<u64>)>,
@@ -37,12 +32,10 @@ impl RecordIndex {
     }
 
     fn refresh(&mut self, store: &RecordStore) {
-        let changed = fs::metadata(store.dir()).and_then(|found| found.modified()).ok();
-        if changed.is_some() && changed == self.listed {
+        if !self.listed.is_due(store.dir()) {
             return;
         }
         let Ok(ids) = store.ids() else { return };
-        self.listed = changed.filter(|time| time.elapsed().is_ok_and(|age| age > FRESH));
         for id in &ids {
             let Ok(found) = fs::metadata(store.path(id)) else { continue };
             let stamp = (found.ino(), found.mtime(), found.mtime_nsec());

@@ -21,17 +21,15 @@ mod look;
 mod mend;
 mod record_watch;
 mod rounds;
-mod runtimes;
 mod trouble;
-mod trusted;
 mod watched;
 
 pub use adopt::AdoptError;
 pub use bundle::BundleError;
 pub use event::{Done, Event, Restored};
 pub use rounds::{Guard, GuardError};
-pub use runtimes::StateError;
-pub use trusted::TrustError;
+
+pub use crate::container::{StateError, TrustError};
 
 use std::path::PathBuf;
 

@@ -2,6 +2,7 @@
 //! `devgate watch`. Needs root and cgroup2.
 
 mod explain;
+mod naming;
 
 #[allow(dead_code, reason = "it is shared with the tests of changes")]
 #[path = "../change/stage.rs"]
