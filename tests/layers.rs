@@ -126,7 +126,9 @@ const LAYERS: [(&str, &[&str]); 30] = [
         &[
             "cgroup",
             "container",
+            "denials",
             "device",
+            "errors",
             "files",
             "gc",
             "guard_lock",

@@ -1,17 +1,47 @@
 //! What the observer of `devgate observe` counted.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::observe::{Lost, Method, Observed};
+use crate::denials::{Certainty, Ended, EndedError, EndedStore};
+use crate::inspect::{ExplainError, Explainer};
+use crate::observe::{Lost, Method, OBSERVE, ObserveError, Observed, Observer, Seen};
+use crate::policy::Verdict;
 
 /// Why denials can't be read.
 #[derive(Debug, Error)]
-pub enum DeniedError {}
+pub enum DeniedError {
+    /// The observer can't be read.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// The directory of its pins can't be looked at.
+    #[error("{} can't be looked at", path.display())]
+    Since {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What ended containers were denied can't be read.
+    #[error(transparent)]
+    Ended(#[from] EndedError),
+    /// The kernel tells no verdict, and it can't be computed.
+    #[error("the verdict on {request} can't be computed")]
+    Explain {
+        /// What was asked.
+        request: String,
+        /// Why.
+        source: ExplainError,
+    },
+}
 
 /// What an observer says.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Observing {
     /// The id of its program.
     pub program: u32,
@@ -23,16 +53,91 @@ pub struct Observing {
     pub cgroups: u64,
     /// Requests that were denied.
     pub denied: Vec<Observed>,
+    /// What cgroups had been denied when they ended, by their ids.
+    pub ended: BTreeMap<u64, u64>,
     /// What it had no room for.
     pub lost: Vec<Lost>,
+    /// What was kept and can't be read, so that it is not counted.
+    pub unread: Vec<EndedError>,
 }
 
 impl Observing {
-    /// What the pinned observer says; `None` if there is none.
+    /// What the pinned observer says, and what was kept of containers that ended; `None` if nothing
+    /// is observed.
     ///
     /// # Errors
     /// It can't be read.
     pub fn read() -> Result<Option<Observing>, DeniedError> {
-        Ok(None)
+        let path = Path::new(OBSERVE);
+        let Some(observer) = Observer::pinned(path)? else { return Ok(None) };
+        let found = fs::metadata(path).and_then(|found| found.modified());
+        let since = found.map_err(|source| DeniedError::Since { path: path.to_owned(), source })?;
+        // Before the files: a row is written to one before it is removed from the map.
+        let rows = observer.observations().read()?;
+        let lost = observer.observations().lost()?;
+        let (kept, unread) = match EndedStore::existing()? {
+            Some(store) => store.all()?,
+            None => (Vec::new(), Vec::new()),
+        };
+        Ok(Some(Observing {
+            program: observer.program_id().number(),
+            method: observer.method(),
+            since,
+            cgroups: observer.cgroups().len() as u64,
+            denied: denied(rows)?,
+            ended: ended(&kept),
+            lost: with_ended(lost, &kept),
+            unread,
+        }))
     }
+}
+
+/// The rows that were denied. Where the kernel tells no verdict, it is that of the programs that are
+/// attached now.
+fn denied(rows: Vec<Observed>) -> Result<Vec<Observed>, DeniedError> {
+    let mut explainer = Explainer::default();
+    let mut denied = Vec::new();
+    for row in rows {
+        let verdict = match row.seen {
+            Seen::Verdict(verdict) => Some(verdict),
+            Seen::Untold => match explainer.explain(row.cgroup_id, &row.request) {
+                Ok(explanation) => explanation.verdict(),
+                // Without programs there is no verdict.
+                Err(ExplainError::Gone) => None,
+                Err(source) => {
+                    let request = row.request.to_string();
+                    return Err(DeniedError::Explain { request, source });
+                }
+            },
+        };
+        denied.extend((verdict == Some(Verdict::Deny)).then_some(row));
+    }
+    Ok(denied)
+}
+
+/// What ended cgroups were denied in all: a container's own, and those that were below it.
+fn ended(kept: &[Ended]) -> BTreeMap<u64, u64> {
+    let mut sums = BTreeMap::new();
+    for denial in kept.iter().flat_map(|ended| &ended.denials) {
+        if denial.certainty != Certainty::Unknown {
+            let sum: &mut u64 = sums.entry(denial.cgroup_id).or_default();
+            *sum = sum.saturating_add(denial.count);
+        }
+    }
+    sums
+}
+
+/// What was lost, with what was lost of containers that ended. Of one that is in both, it is the
+/// later, which is the larger.
+fn with_ended(lost: Vec<Lost>, kept: &[Ended]) -> Vec<Lost> {
+    let ended = kept.iter().filter(|ended| ended.lost > 0);
+    let ended = ended.map(|ended| (Some(ended.cgroup_id), ended.lost));
+    let live = lost.into_iter().map(|lost| (lost.cgroup_id, lost.requests));
+    let mut largest: BTreeMap<Option<u64>, u64> = BTreeMap::new();
+    for (cgroup_id, requests) in ended.chain(live) {
+        let known = largest.entry(cgroup_id).or_default();
+        *known = requests.max(*known);
+    }
+    let lost = largest.into_iter();
+    lost.map(|(cgroup_id, requests)| Lost { cgroup_id, requests }).collect()
 }

@@ -9,6 +9,8 @@ use super::denied::{DeniedError, Observing};
 use super::state::{StateError, Stored, peek};
 use super::{Owner, Row, Series, State};
 use crate::cgroup::CgroupError;
+use crate::container::Naming;
+use crate::errors::chain;
 use crate::guard_lock::guard_runs;
 use crate::hook::stats::{self, Stats, StatsError};
 use crate::observe::{Method, Observed};
@@ -137,13 +139,13 @@ impl Numbers {
 fn denials(top: usize, keep: Keep, notes: &mut Vec<String>) -> Result<Option<Denials>, PartError> {
     match keep {
         Keep::No => {
-            let Some(observing) = Observing::read()? else { return Ok(None) };
+            let Some(observing) = observing(notes)? else { return Ok(None) };
             Ok(Some(count(observing, &mut peek()?, top)?))
         }
         Keep::Yes => {
             // Locked first, so that looks come one after the other.
             let mut stored = Stored::open()?;
-            let Some(observing) = Observing::read()? else { return Ok(None) };
+            let Some(observing) = observing(notes)? else { return Ok(None) };
             notes.extend(stored.replaced.take().map(|why| {
                 format!("the counters of denials begin anew, for what was kept is unusable: {why}")
             }));
@@ -154,15 +156,23 @@ fn denials(top: usize, keep: Keep, notes: &mut Vec<String>) -> Result<Option<Den
     }
 }
 
+fn observing(notes: &mut Vec<String>) -> Result<Option<Observing>, DeniedError> {
+    let observing = Observing::read()?;
+    let unread = observing.iter().flat_map(|observing| &observing.unread);
+    notes.extend(unread.map(|error| format!("not counted: {}", chain(error))));
+    Ok(observing)
+}
+
 fn count(observing: Observing, state: &mut State, top: usize) -> Result<Denials, PartError> {
-    let Observing { program, method, since, cgroups, denied, lost } = observing;
+    let Observing { program, method, since, cgroups, denied, ended, lost, .. } = observing;
     state.begin(program);
+    let mut naming = Naming::default();
     let mut rows = Vec::with_capacity(denied.len());
     for Observed { cgroup_id, request, count, first, .. } in denied {
-        let owner = state.tally.owner(cgroup_id, Owner::of)?;
+        let owner = state.tally.owner(cgroup_id, |cgroup| Owner::of(cgroup, &mut naming))?;
         rows.push(Row { cgroup: cgroup_id, series: Series::new(owner, &request), count, first });
     }
-    state.tally.look(&rows, top);
+    state.tally.look(&rows, &ended, top);
     state.lost.look(&lost);
     let shown = state.tally.shown().map(|(series, value)| (series.clone(), value)).collect();
     let (other, total) = (state.tally.other(), state.tally.total());

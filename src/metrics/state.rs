@@ -170,6 +170,7 @@ fn lock(dir: &RunDir) -> Result<File, StateError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::fs;
 
     use super::super::{Owner, Row, Series};
@@ -192,7 +193,7 @@ mod tests {
             let mut stored = Stored::open_in(dir(&above)).unwrap();
             assert_eq!(stored.replaced, None);
             stored.state.begin(12);
-            stored.state.tally.look(&rows(count), 10);
+            stored.state.tally.look(&rows(count), &BTreeMap::new(), 10);
             assert_eq!(stored.state.tally.total(), count);
             stored.store().unwrap();
         }
@@ -200,7 +201,7 @@ mod tests {
         // Another observer.
         let mut state = Stored::open_in(dir(&above)).unwrap().state;
         state.begin(13);
-        state.tally.look(&rows(1), 10);
+        state.tally.look(&rows(1), &BTreeMap::new(), 10);
         assert_eq!(state.tally.total(), 10);
     }
 

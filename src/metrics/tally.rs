@@ -11,7 +11,9 @@
 //!   begins at its full count.
 //! - A series gives way only to one that is more than twice as large. So each place is handed on
 //!   64 times at most while an observer runs, and mostly never.
-//! - A series ends with its rows: when its container's were removed.
+//! - A series ends with its rows. What its container was still denied between the last look and its
+//!   end is read from what was kept of it then, and belongs to "other": a container that lives
+//!   for a second between two looks is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -47,6 +49,8 @@ pub struct Tally {
     hidden: BTreeMap<u64, u64>,
     /// The newest row of the last look.
     newest: Option<Duration>,
+    /// Cgroups that ended and are counted to the end.
+    settled: BTreeSet<u64>,
     other: u64,
     total: u64,
 }
@@ -141,16 +145,18 @@ impl Tally {
 
     /// Forgets all rows: another observer counts from 0. What was counted in all stays.
     pub fn restart(&mut self) {
-        *self = Tally { other: self.other, total: self.total, ..Tally::default() };
+        let settled = std::mem::take(&mut self.settled);
+        *self = Tally { other: self.other, total: self.total, settled, ..Tally::default() };
     }
 
-    /// Counts what was denied since the last look. `rows` are all there are, and `top` is how many
-    /// series may have a counter.
-    pub fn look(&mut self, rows: &[Row], top: usize) {
+    /// Counts what was denied since the last look. `rows` are all there are, `ended` says what
+    /// cgroups that ended had been denied then, and `top` is how many series may have a counter.
+    pub fn look(&mut self, rows: &[Row], ended: &BTreeMap<u64, u64>, top: usize) {
         let mut current = Current::new();
-        for row in rows {
+        for row in rows.iter().filter(|row| !ended.contains_key(&row.cgroup)) {
             current.entry(row.series.clone()).or_default().add(row);
         }
+        self.settle(ended);
         let cgroups: BTreeSet<u64> = rows.iter().map(|row| row.cgroup).collect();
         self.owners.retain(|cgroup, _| cgroups.contains(cgroup));
         self.aside.retain(|series, _| current.contains_key(series));
@@ -167,6 +173,19 @@ impl Tally {
         let shown = &self.shown;
         self.hidden = sums(current.iter().filter(|it| !shown.contains_key(it.0)).map(|it| it.1));
         self.newest = rows.iter().map(|row| row.first).max().max(self.newest);
+    }
+
+    fn settle(&mut self, ended: &BTreeMap<u64, u64>) {
+        self.settled.retain(|cgroup| ended.contains_key(cgroup));
+        for (cgroup, count) in ended {
+            if self.settled.insert(*cgroup) {
+                let shown = self.shown.values().filter_map(|counter| counter.last.get(cgroup));
+                let known = shown.chain(self.hidden.get(cgroup)).copied();
+                let increase = count.saturating_sub(known.fold(0, u64::saturating_add));
+                self.other = self.other.saturating_add(increase);
+                self.total = self.total.saturating_add(increase);
+            }
+        }
     }
 
     fn count_shown(&mut self, current: &Current) {

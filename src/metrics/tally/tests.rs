@@ -3,6 +3,9 @@ use crate::device::Request;
 
 const TOP: usize = 3;
 
+/// No cgroup has ended.
+const NONE: BTreeMap<u64, u64> = BTreeMap::new();
+
 fn series(name: &str) -> Series {
     let request: Request = "c 10:229 rw".parse().unwrap();
     Series::new(Owner::Container(name.into()), &request)
@@ -33,15 +36,15 @@ fn assert_values(tally: &Tally, expected: &[(&str, u64)], other: u64) {
 fn the_first_look_shows_the_largest_with_all_they_have() {
     let mut tally = Tally::default();
     let rows = ["a", "b", "c", "d", "e"].iter().zip(1..).map(|(name, n)| row(n, name, n * 10, n));
-    tally.look(&rows.collect::<Vec<_>>(), TOP);
+    tally.look(&rows.collect::<Vec<_>>(), &NONE, TOP);
     assert_values(&tally, &[("c", 30), ("d", 40), ("e", 50)], 30);
 }
 
 #[test]
 fn a_new_series_has_its_full_count_if_there_is_room() {
     let mut tally = Tally::default();
-    tally.look(&[row(1, "a", 5, 1)], TOP);
-    tally.look(&[row(1, "a", 6, 1), row(2, "b", 7, 2)], TOP);
+    tally.look(&[row(1, "a", 5, 1)], &NONE, TOP);
+    tally.look(&[row(1, "a", 6, 1), row(2, "b", 7, 2)], &NONE, TOP);
     assert_values(&tally, &[("a", 6), ("b", 7)], 0);
 }
 
@@ -49,21 +52,21 @@ fn a_new_series_has_its_full_count_if_there_is_room() {
 fn a_series_gives_way_only_to_one_twice_as_large_and_no_counter_goes_back() {
     let mut tally = Tally::default();
     let rows = |counts: [u64; 2]| [row(1, "a", counts[0], 1), row(2, "b", counts[1], 2)];
-    tally.look(&rows([10, 8]), 1);
+    tally.look(&rows([10, 8]), &NONE, 1);
     assert_values(&tally, &[("a", 10)], 8);
-    tally.look(&rows([10, 20]), 1);
+    tally.look(&rows([10, 20]), &NONE, 1);
     assert_values(&tally, &[("a", 10)], 20);
     // Now b comes up. What it had stays where it was counted.
-    tally.look(&rows([10, 22]), 1);
+    tally.look(&rows([10, 22]), &NONE, 1);
     assert_eq!((values(&tally), tally.other()), (vec![("b".into(), 0)], 22));
-    tally.look(&rows([11, 25]), 1);
+    tally.look(&rows([11, 25]), &NONE, 1);
     assert_eq!((values(&tally), tally.other()), (vec![("b".into(), 3)], 23));
     // a comes back where it was: it was set aside with 10, and b with 3.
-    tally.look(&rows([60, 25]), 1);
+    tally.look(&rows([60, 25]), &NONE, 1);
     assert_eq!((values(&tally), tally.other()), (vec![("a".into(), 10)], 72));
-    tally.look(&rows([61, 26]), 1);
+    tally.look(&rows([61, 26]), &NONE, 1);
     assert_eq!((values(&tally), tally.other()), (vec![("a".into(), 11)], 73));
-    tally.look(&rows([61, 130]), 1);
+    tally.look(&rows([61, 130]), &NONE, 1);
     assert_eq!((values(&tally), tally.other()), (vec![("b".into(), 3)], 177));
     assert_eq!(tally.total(), 61 + 130);
 }
@@ -71,19 +74,35 @@ fn a_series_gives_way_only_to_one_twice_as_large_and_no_counter_goes_back() {
 #[test]
 fn a_series_ends_with_its_rows_and_the_sums_stay() {
     let mut tally = Tally::default();
-    tally.look(&[row(1, "a", 5, 1), row(2, "b", 3, 2)], 1);
+    tally.look(&[row(1, "a", 5, 1), row(2, "b", 3, 2)], &NONE, 1);
     assert_values(&tally, &[("a", 5)], 3);
-    tally.look(&[], 1);
+    tally.look(&[], &NONE, 1);
     assert_eq!((values(&tally), tally.other(), tally.total()), (vec![], 3, 8));
     assert!(tally.hidden.is_empty() && tally.owners.is_empty() && tally.aside.is_empty());
+}
+
+/// The last seconds of a container, and a whole life between two looks.
+#[test]
+fn what_a_container_was_denied_before_its_end_is_counted_once() {
+    let mut tally = Tally::default();
+    tally.look(&[row(1, "a", 5, 1), row(2, "b", 3, 2)], &NONE, 1);
+    let ended = BTreeMap::from([(1, 9), (2, 4), (3, 70)]);
+    // The rows may still be there while they are kept already.
+    for rows in [&[row(1, "a", 9, 1)][..], &[]] {
+        tally.look(rows, &ended, 1);
+        assert_eq!((values(&tally), tally.other(), tally.total()), (vec![], 3 + 4 + 1 + 70, 83));
+    }
+    assert_eq!(tally.settled.len(), 3);
+    tally.look(&[], &NONE, 1);
+    assert_eq!((tally.total(), tally.settled.len()), (83, 0));
 }
 
 #[test]
 fn another_observer_counts_from_0_and_the_sums_go_on() {
     let mut tally = Tally::default();
-    tally.look(&[row(1, "a", 5, 1), row(2, "b", 3, 2)], 1);
+    tally.look(&[row(1, "a", 5, 1), row(2, "b", 3, 2)], &NONE, 1);
     tally.restart();
-    tally.look(&[row(1, "a", 2, 9)], 1);
+    tally.look(&[row(1, "a", 2, 9)], &NONE, 1);
     assert_eq!((values(&tally), tally.other(), tally.total()), (vec![("a".into(), 2)], 3, 10));
 }
 
@@ -91,19 +110,19 @@ fn another_observer_counts_from_0_and_the_sums_go_on() {
 fn a_smaller_top_sets_the_smallest_aside() {
     let mut tally = Tally::default();
     let rows = [row(1, "a", 5, 1), row(2, "b", 3, 2), row(3, "c", 4, 3)];
-    tally.look(&rows, 3);
-    tally.look(&rows, 1);
+    tally.look(&rows, &NONE, 3);
+    tally.look(&rows, &NONE, 1);
     assert_eq!((values(&tally), tally.other(), tally.total()), (vec![("a".into(), 5)], 0, 12));
-    tally.look(&rows, 3);
+    tally.look(&rows, &NONE, 3);
     assert_values(&tally, &[("a", 5), ("b", 3), ("c", 4)], 0);
 }
 
 #[test]
 fn cgroups_of_one_container_share_a_counter() {
     let mut tally = Tally::default();
-    tally.look(&[row(1, "a", 5, 1), row(2, "a", 3, 2)], TOP);
+    tally.look(&[row(1, "a", 5, 1), row(2, "a", 3, 2)], &NONE, TOP);
     // The inner one was removed, and another one came.
-    tally.look(&[row(1, "a", 6, 1), row(3, "a", 4, 5)], TOP);
+    tally.look(&[row(1, "a", 6, 1), row(3, "a", 4, 5)], &NONE, TOP);
     assert_eq!((values(&tally), tally.total()), (vec![("a".into(), 13)], 13));
 }
 
@@ -132,8 +151,8 @@ fn one_life(random: &mut fastrand::Rng) {
     let mut tally = Tally::default();
     let mut rows: Vec<Row> = Vec::new();
     let mut before: BTreeMap<Series, u64> = BTreeMap::new();
-    // What rows that are gone had when they were last seen.
-    let (mut other, mut ended) = (0, 0);
+    let mut ended: BTreeMap<u64, u64> = BTreeMap::new();
+    let (mut other, mut forgotten) = (0, 0);
     for time in 1..200 {
         for row in &mut rows {
             let most = 1 << random.u32(..6);
@@ -145,7 +164,7 @@ fn one_life(random: &mut fastrand::Rng) {
         }
         let seen = if random.bool() { rows.len() } else { seen };
         let top = random.usize(1..5);
-        tally.look(&rows[..seen], top);
+        tally.look(&rows[..seen], &ended, top);
         let now: BTreeMap<Series, u64> = tally.shown().map(|it| (it.0.clone(), it.1)).collect();
         assert!(now.len() <= top && tally.hidden.len() <= rows.len());
         for (series, value) in &now {
@@ -155,15 +174,21 @@ fn one_life(random: &mut fastrand::Rng) {
         assert!(tally.other() >= other);
         other = tally.other();
         let live: u64 = rows[..seen].iter().map(|row| row.count).sum();
-        assert_eq!(tally.total(), ended + live);
+        assert_eq!(tally.total(), forgotten + ended.values().sum::<u64>() + live);
         before.extend(now);
         if random.u8(..10) == 0 {
             let name = random.u64(..8).to_string();
-            let gone = |row: &Row| row.series == series(&name);
-            ended += rows[..seen].iter().filter(|row| gone(row)).map(|row| row.count).sum::<u64>();
-            rows.retain(|row| !gone(row));
-            tally.look(&rows, top);
+            let (gone, live) = rows.into_iter().partition(|row| row.series == series(&name));
+            rows = live;
+            // What was denied after the look.
+            ended.extend(gone.iter().map(|row: &Row| (row.cgroup, row.count + 1)));
             before.retain(|before, _| *before != series(&name));
+        }
+        if random.u8(..20) == 0 {
+            // Too many files: they are removed after they were looked at.
+            tally.look(&rows, &ended, top);
+            before.clear();
+            forgotten += std::mem::take(&mut ended).into_values().sum::<u64>();
         }
     }
 }
