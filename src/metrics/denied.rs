@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::denials::{Certainty, Ended, EndedError, EndedStore};
 use crate::inspect::{ExplainError, Explainer};
-use crate::observe::{Lost, Method, OBSERVE, ObserveError, Observed, Observer, Seen};
+use crate::observe::{Lost, Method, OBSERVE, ObserveError, Observed, Observer, Roomful, Seen};
 use crate::policy::Verdict;
 
 /// Why denials can't be read.
@@ -51,8 +51,9 @@ pub struct Observing {
     pub since: SystemTime,
     /// How many cgroups it is attached to.
     pub cgroups: u64,
-    /// Requests that were denied.
-    pub denied: Vec<Observed>,
+    /// Requests that were denied, with the cgroup whose they are: a container's own, if it was the
+    /// first that was seen.
+    pub denied: Vec<(u64, Observed)>,
     /// What cgroups had been denied when they ended, by their ids.
     pub ended: BTreeMap<u64, u64>,
     /// What it had no room for.
@@ -73,7 +74,7 @@ impl Observing {
         let found = fs::metadata(path).and_then(|found| found.modified());
         let since = found.map_err(|source| DeniedError::Since { path: path.to_owned(), source })?;
         // Before the files: a row is written to one before it is removed from the map.
-        let rows = observer.observations().read()?;
+        let rooms = observer.observations().by_room()?;
         let lost = observer.observations().lost()?;
         let (kept, unread) = match EndedStore::existing()? {
             Some(store) => store.all()?,
@@ -84,7 +85,7 @@ impl Observing {
             method: observer.method(),
             since,
             cgroups: observer.cgroups().len() as u64,
-            denied: denied(rows)?,
+            denied: denied(rooms)?,
             ended: ended(&kept),
             lost: with_ended(lost, &kept),
             unread,
@@ -94,25 +95,33 @@ impl Observing {
 
 /// The rows that were denied. Where the kernel tells no verdict, it is that of the programs that are
 /// attached now.
-fn denied(rows: Vec<Observed>) -> Result<Vec<Observed>, DeniedError> {
+fn denied(rooms: BTreeMap<u64, Roomful>) -> Result<Vec<(u64, Observed)>, DeniedError> {
     let mut explainer = Explainer::default();
     let mut denied = Vec::new();
-    for row in rows {
-        let verdict = match row.seen {
-            Seen::Verdict(verdict) => Some(verdict),
-            Seen::Untold => match explainer.explain(row.cgroup_id, &row.request) {
-                Ok(explanation) => explanation.verdict(),
-                // Without programs there is no verdict.
-                Err(ExplainError::Gone) => None,
-                Err(source) => {
-                    let request = row.request.to_string();
-                    return Err(DeniedError::Explain { request, source });
-                }
-            },
-        };
-        denied.extend((verdict == Some(Verdict::Deny)).then_some(row));
+    for (room, roomful) in rooms {
+        for row in roomful.rows {
+            if verdict(&mut explainer, &row)? == Some(Verdict::Deny) {
+                // Room 0 is of no cgroup.
+                denied.push((if room == 0 { row.cgroup_id } else { room }, row));
+            }
+        }
     }
     Ok(denied)
+}
+
+/// `None` if there is no telling, for its cgroup is gone or a program is opaque.
+fn verdict(explainer: &mut Explainer, row: &Observed) -> Result<Option<Verdict>, DeniedError> {
+    match row.seen {
+        Seen::Verdict(verdict) => Ok(Some(verdict)),
+        Seen::Untold => match explainer.explain(row.cgroup_id, &row.request) {
+            Ok(explanation) => Ok(explanation.verdict()),
+            Err(ExplainError::Gone) => Ok(None),
+            Err(source) => {
+                let request = row.request.to_string();
+                Err(DeniedError::Explain { request, source })
+            }
+        },
+    }
 }
 
 /// What ended cgroups were denied in all: a container's own, and those that were below it.

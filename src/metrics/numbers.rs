@@ -168,9 +168,10 @@ fn count(observing: Observing, state: &mut State, top: usize) -> Result<Denials,
     state.begin(program);
     let mut naming = Naming::default();
     let mut rows = Vec::with_capacity(denied.len());
-    for Observed { cgroup_id, request, count, first, .. } in denied {
-        let owner = state.tally.owner(cgroup_id, |cgroup| Owner::of(cgroup, &mut naming))?;
-        rows.push(Row { cgroup: cgroup_id, series: Series::new(owner, &request), count, first });
+    for (room, Observed { cgroup_id, request, count, first, .. }) in denied {
+        let owner = state.tally.owner(room, |cgroup| Owner::of(cgroup, &mut naming))?;
+        let series = Series::new(owner, &request);
+        rows.push(Row { cgroup: cgroup_id, room, series, count, first });
     }
     state.tally.look(&rows, &ended, top);
     state.lost.look(&lost);

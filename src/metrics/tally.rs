@@ -27,6 +27,8 @@ use super::series::{Owner, Series, by_count};
 pub struct Row {
     /// The cgroup's id.
     pub cgroup: u64,
+    /// The id of the cgroup whose owner it counts for.
+    pub room: u64,
     /// Where it is counted.
     pub series: Series,
     /// How often it was denied since the observer began.
@@ -157,8 +159,8 @@ impl Tally {
             current.entry(row.series.clone()).or_default().add(row);
         }
         self.settle(ended);
-        let cgroups: BTreeSet<u64> = rows.iter().map(|row| row.cgroup).collect();
-        self.owners.retain(|cgroup, _| cgroups.contains(cgroup));
+        let rooms: BTreeSet<u64> = rows.iter().map(|row| row.room).collect();
+        self.owners.retain(|room, _| rooms.contains(room));
         self.aside.retain(|series, _| current.contains_key(series));
         self.count_shown(&current);
         let moves = self.moves(&current, top);

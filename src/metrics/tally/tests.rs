@@ -13,7 +13,7 @@ fn series(name: &str) -> Series {
 
 /// A row of the cgroup, of the series with this name, first asked at `first`.
 fn row(cgroup: u64, name: &str, count: u64, first: u64) -> Row {
-    Row { cgroup, series: series(name), count, first: Duration::from_secs(first) }
+    Row { cgroup, room: cgroup, series: series(name), count, first: Duration::from_secs(first) }
 }
 
 fn values(tally: &Tally) -> Vec<(String, u64)> {
