@@ -11,6 +11,7 @@ mod compile;
 mod config;
 mod counted;
 mod demo;
+mod denials;
 mod describe;
 mod doctor;
 mod gc;
@@ -27,6 +28,7 @@ mod manual;
 mod metrics;
 mod modes;
 mod names;
+mod observe;
 mod poststop;
 mod spec;
 mod table;
@@ -55,7 +57,7 @@ pub enum Exit {
     /// Bad usage.
     Usage = 2,
     /// `check`: a request is denied, or can't be told; with `--diff`, they differ. `grant`: another
-    /// program denies it as well.
+    /// program denies it as well. `observe status`: nothing is observed.
     Denied = 3,
     /// `doctor`: something is degraded, and nothing broken.
     Degraded = 4,
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
             | Command::Update(_)
             | Command::Forget(_)
             | Command::Gc(_)
+            | Command::Observe(_)
     );
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
@@ -166,6 +169,8 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Gc(gc) => gc::run(&gc, out),
         Command::Metrics(metrics) => metrics::run(&metrics, out),
+        Command::Observe(observe) => observe::run(&observe, out),
+        Command::Denials(denials) => denials::run(&denials, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),

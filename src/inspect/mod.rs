@@ -12,7 +12,7 @@ mod reader;
 mod verdict;
 
 pub use effective::{Difference, Effective, differences, effective};
-pub use explain::{AsOf, Decided, ExplainError, Explainer, Explanation, Part, Runner, Why};
+pub use explain::{AsOf, Decided, ExplainError, Explainer, Explanation, Part, Runner, Why, why_of};
 pub use generator::Generator;
 pub use links::{Held, Links};
 pub use list::{ListError, Listed, Mark, Summary, list};

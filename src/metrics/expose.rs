@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 use super::containers::Containers;
 use super::numbers::{Denials, Numbers, Part};
 use super::series::{Owner, Series};
+use crate::container::Time;
 use crate::hook::stats::{BOUNDS, Reason, StageStats, Stats};
 use crate::observe::Method;
 use crate::oci::Stage;
@@ -153,7 +154,7 @@ impl Page<'_> {
         let help = "How the observer comes to its verdicts: the kernel tells them, or they are \
                     computed from what is attached. Always 1";
         self.gauge("observer_info", help, [(method, 1)])?;
-        let since = denials.since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = Time::of(UNIX_EPOCH).until(denials.since);
         let help = "Since when denials are counted";
         self.gauge("observer_start_time_seconds", help, [([], since.as_secs())])?;
         let help = "Cgroups that are observed, with all below them";

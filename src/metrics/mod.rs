@@ -14,7 +14,7 @@ mod tally;
 mod textfile;
 
 pub use containers::{Containers, ContainersError};
-pub use denied::{DeniedError, Observing};
+pub use denied::Observing;
 pub use expose::{CONTENT_TYPE, expose};
 pub use lost::LostTally;
 pub use numbers::{Denials, Keep, Numbers, Part, PartError};

@@ -1,19 +1,17 @@
 //! All numbers at one moment.
 
-use std::time::SystemTime;
-
 use thiserror::Error;
 
 use super::containers::{Containers, ContainersError};
-use super::denied::{DeniedError, Observing};
+use super::denied::Observing;
 use super::state::{StateError, Stored, peek};
-use super::{Owner, Row, Series, State};
-use crate::cgroup::CgroupError;
-use crate::container::Naming;
+use super::{Series, State};
+use crate::container::Time;
+use crate::denials::StandingError;
 use crate::errors::chain;
 use crate::guard_lock::guard_runs;
 use crate::hook::stats::{self, Stats, StatsError};
-use crate::observe::{Method, Observed};
+use crate::observe::Method;
 use crate::run_dir::{RUN_DIR, RunDir};
 
 /// Numbers that are there or not as a whole.
@@ -52,10 +50,7 @@ pub enum PartError {
     Containers(#[from] ContainersError),
     /// Denials can't be read.
     #[error(transparent)]
-    Denied(#[from] DeniedError),
-    /// The cgroup of a denied request can't be looked for.
-    #[error(transparent)]
-    Cgroup(#[from] CgroupError),
+    Denied(#[from] StandingError),
     /// The counters of the last look can't be read, or not be kept.
     #[error(transparent)]
     State(#[from] StateError),
@@ -76,7 +71,7 @@ pub struct Denials {
     /// How the observer comes to its verdicts.
     pub method: Method,
     /// Since when it counts.
-    pub since: SystemTime,
+    pub since: Time,
     /// How many cgroups it is attached to.
     pub cgroups: u64,
     /// The largest series.
@@ -140,7 +135,7 @@ fn denials(top: usize, keep: Keep, notes: &mut Vec<String>) -> Result<Option<Den
     match keep {
         Keep::No => {
             let Some(observing) = observing(notes)? else { return Ok(None) };
-            Ok(Some(count(observing, &mut peek()?, top)?))
+            Ok(Some(count(observing, &mut peek()?, top)))
         }
         Keep::Yes => {
             // Locked first, so that looks come one after the other.
@@ -149,34 +144,31 @@ fn denials(top: usize, keep: Keep, notes: &mut Vec<String>) -> Result<Option<Den
             notes.extend(stored.replaced.take().map(|why| {
                 format!("the counters of denials begin anew, for what was kept is unusable: {why}")
             }));
-            let denials = count(observing, &mut stored.state, top)?;
+            let denials = count(observing, &mut stored.state, top);
             stored.store()?;
             Ok(Some(denials))
         }
     }
 }
 
-fn observing(notes: &mut Vec<String>) -> Result<Option<Observing>, DeniedError> {
+fn observing(notes: &mut Vec<String>) -> Result<Option<Observing>, StandingError> {
     let observing = Observing::read()?;
     let unread = observing.iter().flat_map(|observing| &observing.unread);
     notes.extend(unread.map(|error| format!("not counted: {}", chain(error))));
     Ok(observing)
 }
 
-fn count(observing: Observing, state: &mut State, top: usize) -> Result<Denials, PartError> {
-    let Observing { program, method, since, cgroups, denied, ended, lost, .. } = observing;
+fn count(observing: Observing, state: &mut State, top: usize) -> Denials {
+    let Observing { program, method, since, cgroups, mut rows, ended, lost, .. } = observing;
     state.begin(program);
-    let mut naming = Naming::default();
-    let mut rows = Vec::with_capacity(denied.len());
-    for (room, Observed { cgroup_id, request, count, first, .. }) in denied {
-        let owner = state.tally.owner(room, |cgroup| Owner::of(cgroup, &mut naming))?;
-        let series = Series::new(owner, &request);
-        rows.push(Row { cgroup: cgroup_id, room, series, count, first });
+    for row in &mut rows {
+        let owner = &mut row.series.owner;
+        *owner = state.tally.owner(row.room, owner.clone());
     }
     state.tally.look(&rows, &ended, top);
     state.lost.look(&lost);
     let shown = state.tally.shown().map(|(series, value)| (series.clone(), value)).collect();
     let (other, total) = (state.tally.other(), state.tally.total());
     let (lost_container, lost_observer) = (state.lost.container, state.lost.observer);
-    Ok(Denials { method, since, cgroups, shown, other, total, lost_container, lost_observer })
+    Denials { method, since, cgroups, shown, other, total, lost_container, lost_observer }
 }

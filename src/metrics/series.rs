@@ -4,8 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::CgroupError;
-use crate::container::{Naming, NamingError};
+use crate::denials::Denied;
 use crate::device::Request;
 
 /// Whose requests are denied.
@@ -21,20 +20,13 @@ pub enum Owner {
 }
 
 impl Owner {
-    /// The owner of the cgroup with this id.
-    ///
-    /// # Errors
-    /// [`CgroupError`]: the cgroup can't be looked for.
-    pub fn of(cgroup: u64, naming: &mut Naming) -> Result<Owner, CgroupError> {
-        let place = match naming.place(cgroup) {
-            Err(NamingError::Gone) => return Ok(Owner::Removed),
-            Err(NamingError::Cgroup(error)) => return Err(error),
-            Ok(place) => place,
-        };
-        Ok(match &place.container {
-            Some(container) => Owner::Container(container.id.clone()),
-            None => Owner::Cgroup(place.cgroup.display().to_string()),
-        })
+    /// Whose denials these are.
+    pub fn of(denied: &Denied) -> Owner {
+        match (&denied.identity.container, &denied.cgroup) {
+            (Some(id), _) => Owner::Container(id.clone()),
+            (None, Some(cgroup)) => Owner::Cgroup(cgroup.display().to_string()),
+            (None, None) => Owner::Removed,
+        }
     }
 }
 

@@ -183,7 +183,7 @@ mod tests {
     fn rows(count: u64) -> [Row; 1] {
         let owner = Owner::Cgroup("/a \"b\"\n\\".into());
         let series = Series::new(owner, &"c 10:229 rw".parse().unwrap());
-        [Row { cgroup: 7, room: 7, series, count, first: Duration::from_secs(1) }]
+        [Row { cgroup: 7, room: 7, series, count }]
     }
 
     #[test]

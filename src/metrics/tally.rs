@@ -7,8 +7,8 @@
 //! which its series was when it was seen.
 //!
 //! - A series that comes up from "other" begins at what it had when it last was shown (0, if never):
-//!   what was denied before stays in "other". A series whose rows are all new was never in "other", so it
-//!   begins at its full count.
+//!   what was denied before stays in "other". Where no row of its cgroups was in "other", it was not
+//!   there either, so it begins at its full count.
 //! - A series gives way only to one that is more than twice as large. So each place is handed on
 //!   64 times at most while an observer runs, and mostly never.
 //! - A series ends with its rows. What its container was still denied between the last look and its
@@ -16,7 +16,6 @@
 //!   for a second between two looks is counted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,14 +32,12 @@ pub struct Row {
     pub series: Series,
     /// How often it was denied since the observer began.
     pub count: u64,
-    /// When it was first asked, on CLOCK_MONOTONIC.
-    pub first: Duration,
 }
 
 /// The counters, and what has to be known of the last look.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Who cgroups belonged to when they were first seen: a removed one has no path.
+    /// Who cgroups belonged to when they were first seen.
     owners: BTreeMap<u64, Owner>,
     #[serde(with = "super::pairs")]
     shown: BTreeMap<Series, Counter>,
@@ -49,8 +46,6 @@ pub struct Tally {
     aside: BTreeMap<Series, u64>,
     /// Of each cgroup: its rows that are not shown, as they were at the last look.
     hidden: BTreeMap<u64, u64>,
-    /// The newest row of the last look.
-    newest: Option<Duration>,
     /// Cgroups that ended and are counted to the end.
     settled: BTreeSet<u64>,
     other: u64,
@@ -65,26 +60,17 @@ struct Counter {
     last: BTreeMap<u64, u64>,
 }
 
-/// What the rows of a series come to now.
-#[derive(Default)]
-struct Now {
-    rows: BTreeMap<u64, u64>,
-    oldest: Option<Duration>,
+/// The rows of each series now, by their cgroups.
+type Current = BTreeMap<Series, BTreeMap<u64, u64>>;
+
+fn sum(rows: &BTreeMap<u64, u64>) -> u64 {
+    rows.values().copied().fold(0, u64::saturating_add)
 }
 
-impl Now {
-    fn count(&self) -> u64 {
-        self.rows.values().copied().fold(0, u64::saturating_add)
-    }
-
-    fn add(&mut self, row: &Row) {
-        let count = self.rows.entry(row.cgroup).or_default();
-        *count = count.saturating_add(row.count);
-        self.oldest = Some(self.oldest.map_or(row.first, |oldest| oldest.min(row.first)));
-    }
+fn add(sums: &mut BTreeMap<u64, u64>, cgroup: u64, count: u64) {
+    let sum = sums.entry(cgroup).or_default();
+    *sum = sum.saturating_add(count);
 }
-
-type Current = BTreeMap<Series, Now>;
 
 /// Which series come up from "other", and which go there.
 #[derive(Default)]
@@ -103,12 +89,9 @@ fn increase(now: &BTreeMap<u64, u64>, before: &BTreeMap<u64, u64>) -> u64 {
 }
 
 /// All rows, by cgroup.
-fn sums<'n>(all: impl Iterator<Item = &'n Now>) -> BTreeMap<u64, u64> {
+fn sums<'r>(all: impl Iterator<Item = &'r BTreeMap<u64, u64>>) -> BTreeMap<u64, u64> {
     let mut sums = BTreeMap::new();
-    for (cgroup, count) in all.flat_map(|now| &now.rows) {
-        let sum: &mut u64 = sums.entry(*cgroup).or_default();
-        *sum = sum.saturating_add(*count);
-    }
+    all.flatten().for_each(|(cgroup, count)| add(&mut sums, *cgroup, *count));
     sums
 }
 
@@ -128,21 +111,10 @@ impl Tally {
         self.total
     }
 
-    /// The owner of a cgroup, looked up when it is first asked for.
-    ///
-    /// # Errors
-    /// Those of `look_up`.
-    pub fn owner<E>(
-        &mut self,
-        cgroup: u64,
-        look_up: impl FnOnce(u64) -> Result<Owner, E>,
-    ) -> Result<Owner, E> {
-        if let Some(owner) = self.owners.get(&cgroup) {
-            return Ok(owner.clone());
-        }
-        let owner = look_up(cgroup)?;
-        self.owners.insert(cgroup, owner.clone());
-        Ok(owner)
+    /// The owner of a cgroup: what it was when it was first asked for. A removed cgroup has no path,
+    /// and a series goes on under its name.
+    pub fn owner(&mut self, room: u64, now: Owner) -> Owner {
+        self.owners.entry(room).or_insert(now).clone()
     }
 
     /// Forgets all rows: another observer counts from 0. What was counted in all stays.
@@ -156,7 +128,7 @@ impl Tally {
     pub fn look(&mut self, rows: &[Row], ended: &BTreeMap<u64, u64>, top: usize) {
         let mut current = Current::new();
         for row in rows.iter().filter(|row| !ended.contains_key(&row.cgroup)) {
-            current.entry(row.series.clone()).or_default().add(row);
+            add(current.entry(row.series.clone()).or_default(), row.cgroup, row.count);
         }
         self.settle(ended);
         let rooms: BTreeSet<u64> = rows.iter().map(|row| row.room).collect();
@@ -174,7 +146,6 @@ impl Tally {
         }
         let shown = &self.shown;
         self.hidden = sums(current.iter().filter(|it| !shown.contains_key(it.0)).map(|it| it.1));
-        self.newest = rows.iter().map(|row| row.first).max().max(self.newest);
     }
 
     fn settle(&mut self, ended: &BTreeMap<u64, u64>) {
@@ -194,9 +165,9 @@ impl Tally {
         let mut increases: u64 = 0;
         self.shown.retain(|series, counter| {
             let Some(now) = current.get(series) else { return false };
-            let increase = increase(&now.rows, &counter.last);
+            let increase = increase(now, &counter.last);
             counter.value = counter.value.saturating_add(increase);
-            counter.last.clone_from(&now.rows);
+            counter.last.clone_from(now);
             increases = increases.saturating_add(increase);
             true
         });
@@ -218,23 +189,23 @@ impl Tally {
         let Some(now) = current.get(&series) else { return };
         let value = match self.is_new(now) {
             true => {
-                self.total = self.total.saturating_add(now.count());
-                now.count()
+                self.total = self.total.saturating_add(sum(now));
+                sum(now)
             }
             false => self.aside.remove(&series).unwrap_or_default(),
         };
-        self.shown.insert(series, Counter { value, last: now.rows.clone() });
+        self.shown.insert(series, Counter { value, last: now.clone() });
     }
 
-    /// Whether no row of it was there at the last look.
-    fn is_new(&self, now: &Now) -> bool {
-        self.newest.is_none() || now.oldest > self.newest
+    /// Whether none of these rows was in "other" at the last look.
+    fn is_new(&self, rows: &BTreeMap<u64, u64>) -> bool {
+        rows.keys().all(|cgroup| !self.hidden.contains_key(cgroup))
     }
 
     fn moves(&self, current: &Current, top: usize) -> Moves {
         let (mut shown, mut others): (Vec<_>, Vec<_>) = current
             .iter()
-            .map(|(series, now)| (series.clone(), now.count()))
+            .map(|(series, now)| (series.clone(), sum(now)))
             .partition(|(series, _)| self.shown.contains_key(series));
         shown.sort_by(by_count);
         others.sort_by(by_count);

@@ -8,7 +8,7 @@ fn denials(cgroup: &str) -> Denials {
     let series = |owner| Series::new(owner, &request);
     Denials {
         method: Method::Told,
-        since: SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000),
+        since: Time::of(SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000)),
         cgroups: 2,
         shown: vec![
             (series(Owner::Container("ab".repeat(32))), 17),
