@@ -217,7 +217,7 @@ impl Tally {
                 free -= 1;
             } else {
                 let Some((smallest, its)) = shown.pop() else { break };
-                if count / 2 <= its {
+                if count <= its.saturating_mul(2) {
                     break;
                 }
                 moves.down.insert(smallest);

@@ -95,6 +95,9 @@ fn each_denial_is_counted_once() {
     let text = devgate(&["metrics"], "").success().to_owned();
     assert!(value(&text, "devgate_stale_programs") > before);
     assert!(text.contains("devgate_observer_start_time_seconds "));
+    // As the README says.
+    let is_fixed = |line: &&str| !line.starts_with('#') && !line.starts_with("devgate_denials_total");
+    assert_eq!(text.lines().filter(is_fixed).count(), 102);
 }
 
 /// The exporter is restarted, the top changes, and what happens meanwhile is not lost.
@@ -130,6 +133,34 @@ fn counters_go_on_across_restarts_and_changes_of_the_top() {
     devgate(&["metrics", "--textfile", file.to_str().expect("text")], "").success();
     let text = fs::read_to_string(file).expect("it is there");
     assert_eq!((value(&text, &fuse), value(&text, ALL)), (6, 20));
+}
+
+/// It comes, is denied and goes between two looks, and the hook at poststop keeps what it was denied.
+#[test]
+fn what_is_denied_right_before_the_end_is_counted_once() {
+    serve_if_child();
+    if !require::bpf() {
+        return;
+    }
+    let mut scene = Scene::new("denials::what_is_denied_right_before_the_end_is_counted_once");
+    scene.denied("c 10:229 rw", 5);
+    let server = Server::start(&[]);
+    assert_eq!(value(&server.metrics(), ALL), 5);
+    scene.denied("c 10:229 rw", 2);
+    scene.denied("c 1:11 r", 4);
+    drop(server);
+    let fuse = scene.series("c 10:229", "rw");
+    let Scene { workload, container, id, _top: top } = scene;
+    drop(workload);
+    container.remove().expect("nobody is in it");
+    let stopped = format!(r#"{{"ociVersion":"1.2.0","id":"{id}","status":"stopped","bundle":"/x"}}"#);
+    devgate(&["hook"], stopped).success();
+    for _ in 0..2 {
+        let text = Server::start(&[]).metrics();
+        assert_eq!((value(&text, ALL), value(&text, OTHER)), (11, 6), "{text}");
+        assert!(!text.contains(&fuse));
+    }
+    drop(top);
 }
 
 #[test]

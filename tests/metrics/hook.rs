@@ -16,7 +16,7 @@ fn state(id: &str, pid: u32) -> String {
     format!(r#"{{"ociVersion":"1.2.0","id":"{id}","status":"creating","pid":{pid},"bundle":"/x"}}"#)
 }
 
-const STOPPED: &str = r#"{"ociVersion":"1.2.0","id":"c1","status":"stopped","bundle":"/x"}"#;
+const STOPPED: &str = r#"{"ociVersion":"1.2.0","id":"c9","status":"stopped","bundle":"/x"}"#;
 
 fn metrics() -> String {
     devgate(&["metrics"], "").success().to_owned()

@@ -40,7 +40,7 @@ fn a_number_is_a_line() {
         "devgate_hook_runs_total{stage=\"createRuntime\"} 0".to_owned(),
         "devgate_hook_failures_total{stage=\"unknown\",reason=\"usage\"} 0".to_owned(),
         "# TYPE devgate_hook_duration_seconds histogram".to_owned(),
-        "devgate_hook_duration_seconds_bucket{le=\"0.0005\",stage=\"poststop\"} 0".to_owned(),
+        "devgate_hook_duration_seconds_bucket{stage=\"poststop\",le=\"0.0005\"} 0".to_owned(),
         "devgate_containers{program=\"devgate\"} 7".to_owned(),
         "devgate_containers{program=\"none\"} 1".to_owned(),
         "devgate_observing 1".to_owned(),
