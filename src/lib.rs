@@ -40,3 +40,4 @@ pub mod policy;
 pub mod run_dir;
 pub mod unit;
 pub mod verify;
+pub mod watch;
