@@ -28,6 +28,8 @@ pub struct Kept {
 
 impl Stored for Kept {
     const VERSION: u32 = VERSION;
+    const WHAT: &'static str = "container";
+    type Id = ContainerId;
 
     fn id(&self) -> &ContainerId {
         &self.id

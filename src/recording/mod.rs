@@ -1,0 +1,12 @@
+//! What a container asks for while it runs, recorded under a name, and the smallest policy that is
+//! learnt from it.
+
+mod asked;
+mod diff;
+mod learn;
+mod name;
+
+pub use asked::{Answer, Asked, merged, printable};
+pub use diff::{Difference, Refused, Unused, diff};
+pub use learn::{Denied, Learnt, learn, policy};
+pub use name::{NameError, RecordingName};
