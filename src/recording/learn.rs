@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, Serializer};
+
 use super::asked::{Answer, Asked};
 use crate::container::Time;
 use crate::device::{Access, DeviceType, Request};
+use crate::oci::DeviceEntry;
 use crate::policy::{DefaultDevices, Number, Policy, Rule, TypeMatch, Verdict};
 
 /// The major of pseudo terminals (Documentation/admin-guide/devices.txt). A container gets another
@@ -41,6 +44,53 @@ pub struct Learnt {
     pub first: Time,
     /// When it was last asked.
     pub last: Time,
+}
+
+impl Learnt {
+    /// What the rule is for, in a line: the device, how often it was asked for and when, by whom, and
+    /// what of that was denied.
+    pub fn comment(&self) -> String {
+        let mut parts: Vec<String> = self.device.iter().cloned().collect();
+        let requests = |count: u64, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{count} request{plural}{what}")
+        };
+        if self.allowed > 0 {
+            parts.push(requests(self.allowed, ""));
+        }
+        if self.denied > 0 {
+            let bits = match self.only_denied {
+                Access::NONE => String::new(),
+                bits => format!(" ({bits})"),
+            };
+            parts.push(requests(self.denied, &format!(" DENIED{bits}")));
+        }
+        if self.any_bit {
+            parts.push("for no access, which any letter allows".to_owned());
+        }
+        if !self.commands.is_empty() {
+            parts.push(format!("by {}", self.commands.join(", ")));
+        }
+        parts.push(format!("{} to {}", self.first, self.last));
+        parts.join("; ")
+    }
+}
+
+/// An entry of `linux.resources.devices` with a comment, which runtimes pass over (runtime-spec,
+/// "Extensibility").
+#[derive(Debug)]
+pub struct Commented<'l>(pub &'l Learnt);
+
+impl Serialize for Commented<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Entry {
+            #[serde(flatten)]
+            rule: DeviceEntry,
+            comment: String,
+        }
+        Entry { rule: DeviceEntry(self.0.rule), comment: self.0.comment() }.serialize(serializer)
+    }
 }
 
 /// Type (character devices first), major and minor.

@@ -5,8 +5,12 @@ mod asked;
 mod diff;
 mod learn;
 mod name;
+mod ongoing;
+mod stored;
 
 pub use asked::{Answer, Asked, merged, printable};
 pub use diff::{Difference, Refused, Unused, diff};
-pub use learn::{Denied, Learnt, learn, policy};
+pub use learn::{Commented, Denied, Learnt, learn, policy};
 pub use name::{NameError, RecordingName};
+pub use ongoing::Ongoing;
+pub use stored::{Earlier, Progress, Recording, Run};
