@@ -12,6 +12,7 @@
 
 pub mod analyze;
 pub mod bpf;
+pub mod bpffs;
 pub mod cgroup;
 pub mod change;
 pub mod compile;

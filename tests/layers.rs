@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 29] = [
+const LAYERS: [(&str, &[&str]); 30] = [
     ("device", &[]),
+    ("bpffs", &[]),
     ("errors", &[]),
     ("files", &[]),
     ("mounts", &[]),
@@ -21,8 +22,8 @@ const LAYERS: [(&str, &[&str]); 29] = [
     ("verify", &["analyze", "bpf", "device", "policy"]),
     ("kernel", &["bpf", "errors", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
-    ("hold", &["cgroup", "errors", "files", "kernel"]),
-    ("observe", &["device", "policy"]),
+    ("hold", &["bpffs", "cgroup", "errors", "files", "kernel"]),
+    ("observe", &["bpf", "bpffs", "cgroup", "device", "files", "kernel", "policy", "verify"]),
     ("unit", &["cgroup", "errors", "kernel"]),
     ("enforce", &["cgroup", "compile", "errors", "hold", "kernel", "policy", "unit", "verify"]),
     (

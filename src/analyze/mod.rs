@@ -19,12 +19,14 @@ mod budget;
 mod evaluate;
 mod flow;
 mod live;
+mod memory;
 mod region;
 mod split;
 mod truth;
 mod values;
 
 pub use budget::Budget;
+pub use memory::{MemoryError, MemoryProblem, check_memory};
 pub use region::{AccessSets, Interval, Region};
 pub use values::Origin;
 

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use thiserror::Error;
 
 use super::arith::{AluOp, Cond};
+use super::encode::{Straight, encode};
 use super::insn::{Insn, Program};
 use super::op::{CtxField, Reg};
 use super::opcode;
@@ -164,6 +165,22 @@ impl Assembler {
     pub fn exit(&mut self) {
         self.insns.push(Insn::new(opcode::JMP | opcode::EXIT, Reg::R0, Reg::R0, 0, 0));
         self.put_islands();
+    }
+
+    /// An operation that neither jumps nor ends the program.
+    pub fn op(&mut self, op: Straight) {
+        self.insns.extend(encode(op));
+    }
+
+    /// Jumps to `label` if the condition holds for `dst` and the sign-extended `imm`.
+    pub fn branch64(&mut self, cond: Cond, dst: Reg, imm: i32, label: Label) {
+        self.jump_insn(Insn::new(cond.code() | opcode::JMP, dst, Reg::R0, 0, imm), label);
+    }
+
+    /// Jumps to `label` if the condition holds for two registers.
+    pub fn branch_on(&mut self, cond: Cond, dst: Reg, src: Reg, label: Label) {
+        let code = cond.code() | opcode::JMP | opcode::SOURCE_REG;
+        self.jump_insn(Insn::new(code, dst, src, 0, 0), label);
     }
 
     fn jump_insn(&mut self, insn: Insn, label: Label) {

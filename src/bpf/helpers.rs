@@ -19,6 +19,47 @@ pub trait Helpers {
     fn name(&self, call: i32) -> Option<Cow<'_, str>>;
 }
 
+/// The helper functions that programs of ours call, with their numbers (linux/bpf.h,
+/// `__BPF_FUNC_MAPPER`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "named as in the kernel")]
+pub enum Helper {
+    MapLookupElem = 1,
+    MapUpdateElem = 2,
+    KtimeGetNs = 5,
+    GetCurrentPidTgid = 14,
+    GetCurrentComm = 16,
+    GetCurrentCgroupId = 80,
+    GetCurrentAncestorCgroupId = 123,
+    RingbufOutput = 130,
+    GetRetval = 186,
+}
+
+impl Helper {
+    /// Each of them.
+    pub const ALL: [Helper; 9] = [
+        Helper::MapLookupElem,
+        Helper::MapUpdateElem,
+        Helper::KtimeGetNs,
+        Helper::GetCurrentPidTgid,
+        Helper::GetCurrentComm,
+        Helper::GetCurrentCgroupId,
+        Helper::GetCurrentAncestorCgroupId,
+        Helper::RingbufOutput,
+        Helper::GetRetval,
+    ];
+
+    /// A call's immediate.
+    pub const fn number(self) -> i32 {
+        self as i32
+    }
+
+    /// The helper with this number, if it is one of these.
+    pub fn of_number(number: i32) -> Option<Helper> {
+        Helper::ALL.into_iter().find(|helper| helper.number() == number)
+    }
+}
+
 /// The helpers of a program as it is loaded: by their numbers (linux/bpf.h).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ByNumber;

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::op::Reg;
+use super::opcode::LDDW;
 
 /// One slot of 8 bytes: `struct bpf_insn` of linux/bpf.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +28,14 @@ impl Insn {
         let (dst, src) = (dst.number(), src.number());
         let registers = if cfg!(target_endian = "big") { dst << 4 | src } else { src << 4 | dst };
         Insn { code, registers, off, imm }
+    }
+
+    /// The first half of a load of a kernel object's address; `kind` says what `imm` is
+    /// (`BPF_PSEUDO_MAP_FD` and its like, linux/bpf.h).
+    pub(crate) const fn object(dst: Reg, kind: u8, imm: i32) -> Insn {
+        let dst = dst.number();
+        let registers = if cfg!(target_endian = "big") { dst << 4 | kind } else { kind << 4 | dst };
+        Insn { code: LDDW, registers, off: 0, imm }
     }
 
     /// The number in the destination field, 0..=15.

@@ -7,9 +7,11 @@ mod arith;
 mod asm;
 mod decode;
 mod disasm;
+mod encode;
 mod helpers;
 mod insn;
 mod interp;
+mod map;
 mod names;
 mod op;
 mod opcode;
@@ -18,7 +20,12 @@ pub use arith::{AluOp, Cond, Width};
 pub use asm::{AssembleError, Assembler, Label};
 pub use decode::{Decoded, InsnError, InsnProblem, decode};
 pub use disasm::Line;
-pub use helpers::{ByNumber, Effect, Helpers, RetvalCall, RetvalCause, effect, retval_call};
+pub(crate) use encode::MAP_FD;
+pub use encode::{Object, Straight};
+pub use helpers::{
+    ByNumber, Effect, Helper, Helpers, RetvalCall, RetvalCause, effect, retval_call,
+};
 pub use insn::{Insn, Program, ProgramBytesError};
 pub use interp::{Outcome, RunError, World, run, run_in};
+pub use map::MapShape;
 pub use op::{CtxField, Op, Reg, Size, Source};

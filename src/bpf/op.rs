@@ -19,6 +19,14 @@ impl Reg {
     pub const R4: Reg = Reg(4);
     /// Scratch.
     pub const R5: Reg = Reg(5);
+    /// Kept in calls.
+    pub const R6: Reg = Reg(6);
+    /// Kept in calls.
+    pub const R7: Reg = Reg(7);
+    /// Kept in calls.
+    pub const R8: Reg = Reg(8);
+    /// Kept in calls.
+    pub const R9: Reg = Reg(9);
     /// The stack's address.
     pub const R10: Reg = Reg(10);
     /// How many there are.

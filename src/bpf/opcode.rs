@@ -22,3 +22,7 @@ pub(super) const MODE: u8 = 0xe0;
 pub(super) const MEM: u8 = 0x60;
 pub(super) const ATOMIC: u8 = 0xc0;
 pub(super) const LDDW: u8 = 0x18;
+pub(super) const BYTE: u8 = 0x10;
+pub(super) const HALF: u8 = 0x08;
+pub(super) const WORD: u8 = 0x00;
+pub(super) const DOUBLE: u8 = 0x18;

@@ -172,7 +172,10 @@ impl Cgroup {
 
     /// Whether it is the root of the whole hierarchy: the one cgroup without a `cgroup.type`
     /// (cgroup-v2.rst, "Core Interface Files").
-    fn is_root(&self) -> Result<bool, CgroupError> {
+    ///
+    /// # Errors
+    /// It was removed.
+    pub fn is_root(&self) -> Result<bool, CgroupError> {
         match self.has_file("cgroup.type") {
             Ok(()) => Ok(false),
             // In a removed cgroup no file is left at all.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use thiserror::Error;
 
+use crate::bpffs::PinDirError;
 use crate::cgroup::CgroupError;
 use crate::kernel::ProgId;
 
@@ -13,36 +14,9 @@ use crate::kernel::ProgId;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HoldError {
-    /// The directory of pins cannot be made or opened.
-    #[error("directory {} for pins cannot be used", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why; ENOENT if there is no /sys/fs/bpf at all.
-        source: io::Error,
-    },
-    /// The directory is not on a bpffs.
-    #[error(
-        "{} is not on a bpffs, so nothing can be pinned there (mount -t bpf bpf /sys/fs/bpf)",
-        path.display()
-    )]
-    NotBpffs {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Somebody else could remove or replace pins there.
-    #[error(
-        "directory {} belongs to uid {uid} with mode {mode:04o}; it must belong to root with mode 0700",
-        path.display()
-    )]
-    NotOurs {
-        /// The directory.
-        path: PathBuf,
-        /// Who owns it.
-        uid: u32,
-        /// Its permission bits.
-        mode: u32,
-    },
+    /// The directory of pins can't be used.
+    #[error(transparent)]
+    Directory(#[from] PinDirError),
     /// The kernel does not create the link.
     #[error("program {program} cannot be linked to the cgroup")]
     Link {

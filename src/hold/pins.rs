@@ -1,16 +1,14 @@
 //! The directory of pins.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::sys::statfs::{BPF_FS_MAGIC, fstatfs};
 
 use super::HoldError;
+use crate::bpffs::{PinDir, PinDirError};
 use crate::cgroup::Cgroup;
 use crate::files::names_in;
 use crate::kernel::{Link, Loaded, OpenLink, ProgId};
@@ -36,8 +34,7 @@ pub(super) type Pinned = (OpenLink, Link);
 /// The directory of pins, on a bpffs, which only root can write to.
 #[derive(Debug)]
 pub struct Pins {
-    pub(super) dir: PathBuf,
-    pub(super) opened: File,
+    pub(super) dir: PinDir,
 }
 
 impl Pins {
@@ -46,40 +43,15 @@ impl Pins {
     /// # Errors
     /// It is not on a bpffs, or others could write to it.
     pub fn make(dir: &Path) -> Result<Pins, HoldError> {
-        match Pins::open(dir) {
-            Err(HoldError::Directory { source, .. })
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                if let Some(above) = dir.parent() {
-                    on_bpffs(&open_dir(above)?, above)?;
-                }
-                let made = DirBuilder::new().mode(0o700).create(dir);
-                match made {
-                    Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-                        Err(HoldError::Directory { path: dir.to_owned(), source })
-                    }
-                    _ => Pins::open(dir),
-                }
-            }
-            outcome => outcome,
-        }
+        Ok(Pins { dir: PinDir::make(dir)? })
     }
 
     /// The directory at `dir`.
     ///
     /// # Errors
-    /// As for [`Pins::make`]; [`HoldError::Directory`] with ENOENT if it is missing.
+    /// As for [`Pins::make`]; [`PinDirError::Directory`] with ENOENT if it is missing.
     pub fn open(dir: &Path) -> Result<Pins, HoldError> {
-        let path = || dir.to_owned();
-        let opened = open_dir(dir)?;
-        on_bpffs(&opened, dir)?;
-        let metadata = opened.metadata();
-        let metadata = metadata.map_err(|source| HoldError::Directory { path: path(), source })?;
-        let mode = metadata.mode() & 0o7777;
-        if metadata.uid() != 0 || mode & 0o077 != 0 {
-            return Err(HoldError::NotOurs { path: path(), uid: metadata.uid(), mode });
-        }
-        Ok(Pins { dir: path(), opened })
+        Ok(Pins { dir: PinDir::open(dir)? })
     }
 
     /// The directory at `dir`, if there is one.
@@ -87,19 +59,12 @@ impl Pins {
     /// # Errors
     /// As for [`Pins::open`].
     pub fn existing(dir: &Path) -> Result<Option<Pins>, HoldError> {
-        match Pins::open(dir) {
-            Err(HoldError::Directory { source, .. })
-                if source.kind() == io::ErrorKind::NotFound =>
-            {
-                Ok(None)
-            }
-            outcome => outcome.map(Some),
-        }
+        Ok(PinDir::existing(dir)?.map(|dir| Pins { dir }))
     }
 
     /// The pin of the cgroup with this id, whether it is there or not.
     pub fn path(&self, cgroup_id: u64) -> PathBuf {
-        self.dir.join(cgroup_id.to_string())
+        self.dir.path().join(cgroup_id.to_string())
     }
 
     /// The link of the cgroup with this id; `None` if there is none, or its cgroup is gone.
@@ -186,9 +151,10 @@ impl Pins {
     /// # Errors
     /// The directory cannot be listed.
     pub fn ids(&self) -> Result<Vec<u64>, HoldError> {
-        let failed = |source| HoldError::Directory { path: self.dir.clone(), source };
+        let path = || self.dir.path().to_owned();
+        let failed = |source| PinDirError::Directory { path: path(), source };
         let mut ids = Vec::new();
-        for name in names_in(&self.opened).map_err(failed)? {
+        for name in names_in(self.dir.file()).map_err(failed)? {
             ids.extend(name.parse::<u64>().ok());
         }
         Ok(ids)
@@ -217,20 +183,5 @@ impl Pins {
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(HoldError::Read { path, errno }),
         }
-    }
-}
-
-fn open_dir(path: &Path) -> Result<File, HoldError> {
-    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let opened = File::options().read(true).custom_flags(flags.bits()).open(path);
-    opened.map_err(|source| HoldError::Directory { path: path.to_owned(), source })
-}
-
-fn on_bpffs(dir: &File, path: &Path) -> Result<(), HoldError> {
-    let kind = fstatfs(dir)
-        .map_err(|errno| HoldError::Directory { path: path.to_owned(), source: errno.into() })?;
-    match kind.filesystem_type() {
-        BPF_FS_MAGIC => Ok(()),
-        _ => Err(HoldError::NotBpffs { path: path.to_owned() }),
     }
 }

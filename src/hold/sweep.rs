@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use rustix::fs::{RawDir, SeekFrom, seek};
 
 use super::{HoldError, Pins};
+use crate::bpffs::PinDirError;
 
 /// Bytes that are read of the directory at once: those of about fifty entries.
 const PIECE: usize = 2048;
@@ -73,15 +74,15 @@ impl Pins {
     /// The ids of some pins, if there are any. A directory of bpffs has its entries at 0, 1, 2 and
     /// so on, the latest first (dcache_dir_lseek in fs/libfs.c).
     fn some_ids(&self, seed: u64) -> Result<Vec<u64>, HoldError> {
-        let failed = |errno: rustix::io::Errno| HoldError::Directory {
-            path: self.dir.clone(),
+        let failed = |errno: rustix::io::Errno| PinDirError::Directory {
+            path: self.dir.path().to_owned(),
             source: errno.into(),
         };
         // How many entries there are is not known. So small places are as likely as large ones,
         // and half way to one that is too large there may be something.
         let mut place = (seed / (FARTHEST + 1)) % (1 << (seed % (FARTHEST + 1)));
         loop {
-            let ids = ids_at(&self.opened, place).map_err(failed)?;
+            let ids = ids_at(self.dir.file(), place).map_err(failed)?;
             if !ids.is_empty() || place == 0 {
                 return Ok(ids);
             }

@@ -1,7 +1,9 @@
 //! Loading a program, and why the kernel would not take it.
 
-use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
@@ -9,11 +11,14 @@ use thiserror::Error;
 
 use super::program::{ProgId, Program, ProgramError};
 use super::sys;
-use crate::bpf::Insn;
-use crate::verify::Verified;
+use crate::bpf::{Insn, MAP_FD, Op, decode};
+use crate::verify::{AllowsAll, Verified};
 
 /// The names of devgate's programs begin with this.
 pub const NAME_PREFIX: &str = "devgate";
+
+/// The name of the programs that observe. It is not one of those that enforce.
+pub const OBSERVER_NAME: &str = "observe_devgate";
 
 /// The kernel asks for a license; ours is not the GPL, so GPL helpers are out of reach.
 const LICENSE: &CStr = c"Apache-2.0";
@@ -42,6 +47,26 @@ impl Loaded {
     /// ENOENT if it is gone.
     pub(crate) fn again(id: ProgId) -> nix::Result<Loaded> {
         id.open().map(|fd| Loaded { fd, id })
+    }
+
+    /// The observer that is pinned at this path of a bpffs.
+    ///
+    /// # Errors
+    /// ENOENT if nothing is; EINVAL if it is something else.
+    pub(crate) fn observer_at(path: &Path) -> nix::Result<Loaded> {
+        let fd = sys::prog_at(&c_path(path)?)?;
+        match Program::of(fd.as_fd()) {
+            Ok(program) if program.name == OBSERVER_NAME => Ok(Loaded { fd, id: program.id }),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Pins it, so that it lives on without a process or a cgroup that holds it.
+    ///
+    /// # Errors
+    /// EEXIST if there is something at the path, EPERM if that is not on a bpffs.
+    pub(crate) fn pin(&self, path: &Path) -> nix::Result<()> {
+        sys::link::obj_pin(self.as_fd(), &c_path(path)?)
     }
 
     /// Its descriptor.
@@ -92,13 +117,31 @@ pub enum LoadError {
 /// # Errors
 /// [`LoadError::Rejected`] carries what the verifier said.
 pub fn load(verified: &Verified) -> Result<Loaded, LoadError> {
-    load_insns(verified.program().insns())
+    load_insns(verified.program().insns(), NAME_PREFIX)
 }
 
-fn load_insns(insns: &[Insn]) -> Result<Loaded, LoadError> {
-    let fd = match prog_load(insns, None) {
+/// Loads a program that is proven to allow everything, with the maps that it refers to, under the
+/// name [`OBSERVER_NAME`].
+///
+/// # Errors
+/// As for [`load`]; EBADF in [`LoadError::Rejected`] if there are not as many maps.
+pub fn load_observer(proven: &AllowsAll, maps: &[BorrowedFd<'_>]) -> Result<Loaded, LoadError> {
+    let mut insns = proven.program().insns().to_vec();
+    for index in 0..insns.len() {
+        let decoded = decode(&insns, index).map(|decoded| decoded.op);
+        if let Ok(Op::LoadObject { dst, kind: MAP_FD, imm }) = decoded {
+            let map = usize::try_from(imm).ok().and_then(|place| maps.get(place));
+            let fd = map.map_or(-1, AsRawFd::as_raw_fd);
+            insns[index] = Insn::object(dst, MAP_FD, fd);
+        }
+    }
+    load_insns(&insns, OBSERVER_NAME)
+}
+
+fn load_insns(insns: &[Insn], name: &str) -> Result<Loaded, LoadError> {
+    let fd = match prog_load(insns, name, None) {
         // Before Linux 5.11 programs count against RLIMIT_MEMLOCK, which says EPERM too.
-        Err(Errno::EPERM) if raise_memlock() => prog_load(insns, None),
+        Err(Errno::EPERM) if raise_memlock() => prog_load(insns, name, None),
         outcome => outcome,
     };
     let fd = fd.map_err(|errno| match errno {
@@ -107,22 +150,32 @@ fn load_insns(insns: &[Insn]) -> Result<Loaded, LoadError> {
         Errno::E2BIG if insns.len() > ALWAYS_LOOKED_AT => {
             LoadError::TooComplex { insns: insns.len() }
         }
-        errno => LoadError::Rejected { errno, log: telling_lines(&verifier_log(insns)) },
+        errno => LoadError::Rejected { errno, log: telling_lines(&verifier_log(insns, name)) },
     })?;
     let id = Program::of(fd.as_fd())?.id;
     Ok(Loaded { fd, id })
 }
 
-fn prog_load(insns: &[Insn], log: Option<&mut [u8]>) -> nix::Result<OwnedFd> {
-    let mut name = [0; 16];
-    for (to, from) in name.iter_mut().zip(NAME_PREFIX.bytes()) {
+fn prog_load(insns: &[Insn], name: &str, log: Option<&mut [u8]>) -> nix::Result<OwnedFd> {
+    sys::prog_load(insns, LICENSE, object_name(name), log)
+}
+
+/// A path as the kernel takes it.
+pub(super) fn c_path(path: &Path) -> nix::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+/// A name as the kernel takes it: 15 bytes at most, and a NUL.
+pub(super) fn object_name(name: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().take(15).zip(name.bytes()) {
         *to = from;
     }
-    sys::prog_load(insns, LICENSE, name, log)
+    bytes
 }
 
 /// Whether there is more to lock now: without CAP_SYS_RESOURCE the hard limit stays.
-fn raise_memlock() -> bool {
+pub(super) fn raise_memlock() -> bool {
     let limit = Resource::RLIMIT_MEMLOCK;
     let Ok((soft, hard)) = getrlimit(limit) else { return false };
     setrlimit(limit, rlim_t::MAX, rlim_t::MAX).is_ok()
@@ -130,11 +183,11 @@ fn raise_memlock() -> bool {
 }
 
 /// The log of loading the program once more, in a buffer that grows until it fits.
-fn verifier_log(insns: &[Insn]) -> Vec<u8> {
+fn verifier_log(insns: &[Insn], name: &str) -> Vec<u8> {
     let mut size = FIRST_LOG;
     loop {
         let mut log = vec![0; size];
-        let outcome = prog_load(insns, Some(&mut log));
+        let outcome = prog_load(insns, name, Some(&mut log));
         if !matches!(outcome, Err(Errno::ENOSPC)) || size == LAST_LOG {
             return log;
         }

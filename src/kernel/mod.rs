@@ -9,6 +9,7 @@ mod link;
 mod list;
 mod load;
 mod lock;
+mod map;
 mod open_link;
 mod program;
 mod query;
@@ -27,8 +28,9 @@ pub use attach::{
 pub use attach_error::{AttachError, NotRestored};
 pub use features::{Feature, Support, is_jited};
 pub use link::{Link, link_pins, links};
-pub use load::{LoadError, Loaded, NAME_PREFIX, load};
+pub use load::{LoadError, Loaded, NAME_PREFIX, OBSERVER_NAME, load, load_observer};
 pub use lock::Unlocked;
+pub use map::{Events, Map};
 pub use open_link::OpenLink;
 pub use program::{DetachError, ProgId, Program, ProgramError, detach};
 pub use query::{AttachFlags, Attached, QueryError, query, query_effective};

@@ -1,15 +1,13 @@
 //! An open bpf_link of a device program to a cgroup. Who holds one can change the program;
 //! nobody can take it off through the cgroup's own list.
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 
 use super::link::Link;
-use super::load::Loaded;
+use super::load::{Loaded, c_path};
 use super::program::ProgId;
 use super::sys;
 
@@ -78,8 +76,4 @@ impl OpenLink {
     pub fn pin(&self, path: &Path) -> nix::Result<()> {
         sys::link::obj_pin(self.fd.as_fd(), &c_path(path)?)
     }
-}
-
-fn c_path(path: &Path) -> nix::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
 }

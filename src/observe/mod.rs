@@ -4,6 +4,16 @@
 //! verdict. It runs after the programs of the cgroups below, whatever these answered, so it
 //! neither changes nor replaces the programs that enforce.
 
+mod error;
+mod layout;
+mod observations;
 mod observed;
+mod observer;
+mod pins;
+mod program;
 
+pub use error::ObserveError;
+pub use observations::{Fill, Observations};
 pub use observed::{Lost, Method, Observed, Requester, Seen};
+pub use observer::{Observer, Scope, Size, WithEvents};
+pub use pins::OBSERVE;

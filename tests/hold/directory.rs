@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
+use devgate::bpffs::PinDirError;
 use devgate::hold::{HoldError, Pins};
 
 use super::common::bpffs::BpfFs;
@@ -40,7 +41,9 @@ fn what_others_can_write_to_is_refused() {
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("chmod");
     chown(&dir, Some(65534), None).expect("chown");
     let error = Pins::make(&dir).expect_err("it is not root's");
-    assert!(matches!(error, HoldError::NotOurs { uid: 65534, mode: 0o700, .. }));
+    let HoldError::Directory(PinDirError::NotOurs { uid: 65534, mode: 0o700, .. }) = error else {
+        panic!("{error:?}")
+    };
 }
 
 #[test]
@@ -53,7 +56,7 @@ fn a_link_in_its_place_is_not_followed() {
     Pins::make(&target).expect("the directory can be made");
     symlink(&target, &dir).expect("bpffs has symbolic links");
     let error = Pins::make(&dir).expect_err("it is a link");
-    assert!(matches!(error, HoldError::Directory { .. }), "{error:?}");
+    assert!(matches!(error, HoldError::Directory(PinDirError::Directory { .. })), "{error:?}");
     fs::remove_file(dir).expect("the link can be removed");
 }
 

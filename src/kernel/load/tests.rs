@@ -22,7 +22,7 @@ fn long_program(branches: usize) -> Vec<Insn> {
 #[test]
 fn a_loaded_program_has_our_name_and_all_its_instructions() {
     let insns = long_program(3);
-    let loaded = load_insns(&insns).unwrap();
+    let loaded = load_insns(&insns, NAME_PREFIX).unwrap();
     let program = Program::by_id(loaded.id()).unwrap();
     assert_eq!(program.name, NAME_PREFIX);
     assert_eq!(program.insn_count, insns.len());
@@ -34,7 +34,7 @@ fn a_loaded_program_has_our_name_and_all_its_instructions() {
 fn a_refused_program_says_where_and_why() {
     // R0 is never written.
     let insns = [Insn::new(0x95, Reg::R0, Reg::R0, 0, 0)];
-    let error = load_insns(&insns).unwrap_err().to_string();
+    let error = load_insns(&insns, NAME_PREFIX).unwrap_err().to_string();
     assert!(error.contains("EACCES") && error.contains("R0 !read_ok"), "{error}");
     assert!(!error.contains('\n') && !error.contains("processed"), "{error}");
 }
@@ -45,8 +45,8 @@ fn the_log_grows_until_it_fits() {
     // The last result comes from nowhere.
     let mov = insns.len() - 2;
     insns[mov] = Insn::new(0xbf, Reg::R0, Reg::R5, 0, 0);
-    assert!(verifier_log(&insns).len() > FIRST_LOG);
-    let error = load_insns(&insns).unwrap_err().to_string();
+    assert!(verifier_log(&insns, NAME_PREFIX).len() > FIRST_LOG);
+    let error = load_insns(&insns, NAME_PREFIX).unwrap_err().to_string();
     assert!(error.contains("R5 !read_ok"), "{error}");
 }
 

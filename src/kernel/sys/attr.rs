@@ -134,3 +134,55 @@ pub(crate) struct LinkInfo {
     pub attach_type: u32,
     pub padding2: u32,
 }
+
+/// The first part of BPF_MAP_CREATE.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct MapCreate {
+    pub map_type: u32,
+    pub key_size: u32,
+    pub value_size: u32,
+    pub max_entries: u32,
+    pub map_flags: u32,
+    pub inner_map_fd: u32,
+    pub numa_node: u32,
+    pub map_name: [u8; 16],
+}
+
+/// BPF_MAP_LOOKUP_ELEM, BPF_MAP_UPDATE_ELEM and BPF_MAP_DELETE_ELEM.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct MapElem {
+    pub map_fd: u32,
+    pub padding: u32,
+    pub key: u64,
+    pub value: u64,
+    pub flags: u64,
+}
+
+/// BPF_MAP_LOOKUP_BATCH.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct MapBatch {
+    pub in_batch: u64,
+    pub out_batch: u64,
+    pub keys: u64,
+    pub values: u64,
+    pub count: u32,
+    pub map_fd: u32,
+    pub elem_flags: u64,
+    pub flags: u64,
+}
+
+/// The first part of `struct bpf_map_info`.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(crate) struct MapInfo {
+    pub map_type: u32,
+    pub id: u32,
+    pub key_size: u32,
+    pub value_size: u32,
+    pub max_entries: u32,
+    pub map_flags: u32,
+    pub name: [u8; 16],
+}

@@ -6,12 +6,14 @@
 pub(crate) mod attr;
 pub(crate) mod handle;
 pub(super) mod link;
+pub(super) mod map;
 pub(crate) mod mount;
 pub(super) mod probe;
+pub(super) mod ring;
 
 use std::ffi::CStr;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -270,6 +272,22 @@ pub(super) fn obj_get(path: &CStr) -> nix::Result<OwnedFd> {
     // SAFETY: the layout is asserted in a test, `path` is read up to its NUL, and the result
     // is a new descriptor.
     unsafe { owned(bpf(OBJ_GET, &mut attr)?) }
+}
+
+/// The program that is pinned at this path; EINVAL if it is something else.
+pub(super) fn prog_at(path: &CStr) -> nix::Result<OwnedFd> {
+    let object = obj_get(path)?;
+    match kind_of(object.as_fd()).as_deref() {
+        Some("bpf-prog") => Ok(object),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// What a descriptor of bpf(2) stands for: to a question about one kind of object the kernel
+/// answers for the others as well.
+fn kind_of(object: BorrowedFd<'_>) -> Option<String> {
+    let target = std::fs::read_link(format!("/proc/self/fd/{}", number(object))).ok()?;
+    target.to_str()?.strip_prefix("anon_inode:").map(str::to_owned)
 }
 
 /// pidfd_open(2): a descriptor that stands for this process even when its id is used again.

@@ -5,8 +5,8 @@ use std::mem::{offset_of, size_of};
 use aya_obj::generated as kernel;
 
 use super::attr::{
-    GetFdById, GetInfoByFd, LinkCreate, LinkDetach, LinkInfo, LinkUpdate, ObjGet, ProgAttach,
-    ProgInfo, ProgLoad, ProgQuery,
+    GetFdById, GetInfoByFd, LinkCreate, LinkDetach, LinkInfo, LinkUpdate, MapBatch, MapCreate,
+    MapElem, MapInfo, ObjGet, ProgAttach, ProgInfo, ProgLoad, ProgQuery,
 };
 use crate::bpf::Insn;
 
@@ -66,6 +66,14 @@ fn the_rest_is_laid_out_as_the_kernel_has_it() {
     same_offsets!(LinkInfo, kernel::bpf_link_info:
         link_type = type_, id, prog_id, cgroup_id = __bindgen_anon_1);
     assert_eq!(offset_of!(LinkInfo, attach_type) - offset_of!(LinkInfo, cgroup_id), 8);
+    same_offsets!(MapCreate, kernel::bpf_attr__bindgen_ty_1:
+        map_type, key_size, value_size, max_entries, map_flags, inner_map_fd, numa_node, map_name);
+    same_offsets!(MapElem, kernel::bpf_attr__bindgen_ty_2:
+        map_fd, key, value = __bindgen_anon_1, flags);
+    same_offsets!(MapBatch, kernel::bpf_attr__bindgen_ty_3:
+        in_batch, out_batch, keys, values, count, map_fd, elem_flags, flags);
+    same_offsets!(MapInfo, kernel::bpf_map_info:
+        map_type = type_, id, key_size, value_size, max_entries, map_flags, name);
     same_offsets!(Insn, kernel::bpf_insn: code, off, imm);
     assert_eq!(size_of::<Insn>(), size_of::<kernel::bpf_insn>());
 }

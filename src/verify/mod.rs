@@ -1,5 +1,6 @@
 //! Proves a program equal to its policy on every request. [`Verified`] is the only thing that
-//! can be loaded, and [`verify`] the only way to it.
+//! can be loaded to enforce, and [`verify`] the only way to it. A program that observes is proven
+//! to allow everything instead ([`AllowsAll`]).
 //!
 //! # Why this is a proof
 //!
@@ -16,6 +17,10 @@
 //! So every request has the verdict of a member of its class, which was compared. Nothing here
 //! knows how a program is made: it shares with [`crate::compile`] the instruction set and
 //! [`decide`], no more.
+
+mod allows;
+
+pub use allows::{AllowsAll, AllowsAllError, prove_allows_all};
 
 use std::ops::Range;
 

@@ -1,0 +1,153 @@
+//! What an observer counted, read from its maps.
+
+use super::layout::{
+    Key, REQUESTS, ROOMS, Room, RoomKey, Row, event, happened, key, observed, room, row, u64_at,
+};
+use super::{Lost, ObserveError, Observed};
+use crate::kernel::{Events, Map};
+
+/// The maps' names, in the order in which the program refers to them.
+pub(super) const NAMES: [&str; 3] = ["requests", "rooms", "events"];
+
+/// The key of what found no room.
+const NO_ROOM: RoomKey = [0; 8];
+
+/// What an observer counts. It may be read while requests are made.
+#[derive(Debug)]
+pub struct Observations {
+    pub(super) requests: Map<{ key::BYTES }, { row::BYTES }>,
+    pub(super) rooms: Map<{ size_of::<RoomKey>() }, { room::BYTES }>,
+    pub(super) events: Option<Events>,
+}
+
+/// How full an observer's maps are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Rows in use.
+    pub rows: u32,
+    /// Most rows.
+    pub most_rows: u32,
+    /// Containers (or other outermost cgroups) that have a room.
+    pub rooms: u32,
+    /// Most of them.
+    pub most_rooms: u32,
+}
+
+fn using(name: usize) -> impl Fn(nix::errno::Errno) -> ObserveError {
+    move |errno| ObserveError::Use { name: NAMES[name], errno }
+}
+
+impl Observations {
+    /// Gives every row to `each`.
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn each(&self, mut each: impl FnMut(Observed)) -> Result<(), ObserveError> {
+        let give = |key: &Key, row: &Row| {
+            if let Some(observed) = observed(key, row) {
+                each(observed);
+            }
+        };
+        self.requests.each(give).map_err(using(REQUESTS))
+    }
+
+    /// Every row, in no order.
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn read(&self) -> Result<Vec<Observed>, ObserveError> {
+        let mut rows = Vec::new();
+        self.each(|observed| rows.push(observed))?;
+        Ok(rows)
+    }
+
+    /// What found no room, of each cgroup with a room, and of those without one.
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn lost(&self) -> Result<Vec<Lost>, ObserveError> {
+        let mut lost = Vec::new();
+        self.each_room(|id, room| {
+            let requests = u64_at(room, room::LOST);
+            if requests > 0 {
+                lost.push(Lost { cgroup_id: Some(id).filter(|id| *id != 0), requests });
+            }
+        })?;
+        Ok(lost)
+    }
+
+    /// The ids of the cgroups that have a room.
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn rooms(&self) -> Result<Vec<u64>, ObserveError> {
+        let mut ids = Vec::new();
+        self.each_room(|id, _| ids.extend(Some(id).filter(|id| *id != 0)))?;
+        Ok(ids)
+    }
+
+    /// How full the maps are.
+    ///
+    /// # Errors
+    /// A map can't be read.
+    pub fn fill(&self) -> Result<Fill, ObserveError> {
+        let mut rows = 0;
+        self.requests.each(|_, _| rows += 1).map_err(using(REQUESTS))?;
+        let rooms = self.rooms()?.len();
+        Ok(Fill {
+            rows,
+            most_rows: self.requests.capacity(),
+            rooms: u32::try_from(rooms).unwrap_or(u32::MAX),
+            // One is for what finds no room.
+            most_rooms: self.rooms.capacity().saturating_sub(1),
+        })
+    }
+
+    fn each_room(&self, mut each: impl FnMut(u64, &Room)) -> Result<(), ObserveError> {
+        let give = |key: &RoomKey, room: &Room| each(u64::from_ne_bytes(*key), room);
+        self.rooms.each(give).map_err(using(ROOMS))
+    }
+
+    /// Removes the rows of these cgroups, and their rooms if they have some. What is asked there
+    /// meanwhile may or may not be forgotten as well, so this is for cgroups that are gone.
+    ///
+    /// # Errors
+    /// A map can't be changed; some rows may be gone.
+    pub fn forget(&self, cgroups: &[u64]) -> Result<(), ObserveError> {
+        let mut keys: Vec<Key> = Vec::new();
+        let find = |key: &Key, _: &Row| {
+            if cgroups.contains(&u64_at(key, key::CGROUP)) {
+                keys.push(*key);
+            }
+        };
+        self.requests.each(find).map_err(using(REQUESTS))?;
+        for key in &keys {
+            self.requests.remove(key).map_err(using(REQUESTS))?;
+        }
+        for cgroup in cgroups.iter().filter(|cgroup| **cgroup != 0) {
+            self.rooms.remove(&cgroup.to_ne_bytes()).map_err(using(ROOMS))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the requests since the last call to `each`, in their order: the first of a row and
+    /// those by another process than the row's last. `count` and `last_by` are those of that
+    /// moment. There are none with [`super::Method::Computed`], or if no events were asked for.
+    pub fn events(&mut self, mut each: impl FnMut(Observed)) {
+        if let Some(events) = &mut self.events {
+            events.drain(|record| {
+                if let Some(observed) = happened(record) {
+                    each(observed);
+                }
+            });
+        }
+    }
+
+    /// Makes a room before anything is asked; `None` is for what finds none.
+    pub(super) fn make_room(&self, cgroup: Option<u64>) -> Result<(), ObserveError> {
+        let key = cgroup.map_or(NO_ROOM, u64::to_ne_bytes);
+        self.rooms.set(&key, &[0; room::BYTES]).map_err(using(ROOMS))
+    }
+}
+
+const _: () = assert!(event::BYTES.is_multiple_of(8));

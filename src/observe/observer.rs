@@ -1,0 +1,203 @@
+//! An observer: its program, its maps, and the cgroups that it is attached to.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+use super::layout::SHAPES;
+use super::observations::{NAMES, Observations};
+use super::pins::{pin_link, unpin_link};
+use super::program::{Plan, program};
+use super::{Method, ObserveError};
+use crate::cgroup::Cgroup;
+use crate::kernel::{Events, LoadError, Loaded, Map, OpenLink, ProgId, load_observer};
+use crate::verify::prove_allows_all;
+
+/// Whose requests are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All below the cgroups that are observed.
+    All,
+    /// Those from the cgroup with this id and from below it. [`Method::Computed`] can't tell what
+    /// is below it, and counts those from the cgroup alone.
+    One(u64),
+}
+
+/// How much room an observer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Rows for each container: different requests that are counted.
+    pub per_container: u32,
+    /// Containers.
+    pub containers: u32,
+}
+
+impl Default for Size {
+    fn default() -> Size {
+        Size { per_container: 256, containers: 2048 }
+    }
+}
+
+impl Size {
+    /// Most rows in all.
+    const LIMIT: u32 = 1 << 24;
+
+    fn rows(self) -> Result<u32, ObserveError> {
+        let rows = self.per_container.checked_mul(self.containers);
+        rows.filter(|rows| (1..=Size::LIMIT).contains(rows))
+            .ok_or(ObserveError::Size { limit: Size::LIMIT })
+    }
+}
+
+/// Whether an observer has a ring of events for [`Observations::events`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithEvents {
+    /// It has one.
+    Yes,
+    /// It only counts.
+    No,
+}
+
+/// Bytes of the ring: some 3,600 events.
+const RING: u32 = 1 << 18;
+
+/// A cgroup that is observed.
+#[derive(Debug)]
+pub(super) struct Observes {
+    pub cgroup: Cgroup,
+    pub id: u64,
+    /// `None` if it is pinned and was found there.
+    pub link: Option<OpenLink>,
+}
+
+/// An observer in the kernel. Unless it is pinned, it ends when this is dropped, or the process
+/// killed.
+#[derive(Debug)]
+pub struct Observer {
+    pub(super) program: Loaded,
+    pub(super) method: Method,
+    pub(super) observations: Observations,
+    pub(super) observed: Vec<Observes>,
+    /// Where it is pinned.
+    pub(super) dir: Option<PathBuf>,
+}
+
+impl Observer {
+    /// Loads an observer, which is not attached yet.
+    ///
+    /// # Errors
+    /// The kernel refuses its maps or its program.
+    pub fn load(scope: Scope, size: Size, events: WithEvents) -> Result<Observer, ObserveError> {
+        match Observer::with(Method::Told, scope, size, events) {
+            // A helper function that it lacks for device programs (Linux before 6.1).
+            Err(ObserveError::Load(LoadError::Rejected { .. })) => {
+                Observer::with(Method::Computed, scope, size, WithEvents::No)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn with(
+        method: Method,
+        scope: Scope,
+        size: Size,
+        events: WithEvents,
+    ) -> Result<Observer, ObserveError> {
+        let rows = size.rows()?;
+        let plan =
+            Plan { method, scope, rows: size.per_container, events: events == WithEvents::Yes };
+        let used = if plan.events { &SHAPES[..] } else { &SHAPES[..2] };
+        let proven = prove_allows_all(program(plan)?, used.to_vec())?;
+        let failed = |place: usize, entries| {
+            move |errno| ObserveError::Map { name: NAMES[place], entries, errno }
+        };
+        let rooms = size.containers + 1;
+        let observations = Observations {
+            requests: Map::create(NAMES[0], rows).map_err(failed(0, rows))?,
+            rooms: Map::create(NAMES[1], rooms).map_err(failed(1, rooms))?,
+            events: match events {
+                WithEvents::Yes => Some(Events::create(NAMES[2], RING).map_err(failed(2, RING))?),
+                WithEvents::No => None,
+            },
+        };
+        observations.make_room(None)?;
+        if let Scope::One(cgroup) = scope {
+            observations.make_room(Some(cgroup))?;
+        }
+        let maps = [observations.requests.as_fd(), observations.rooms.as_fd()];
+        let maps: Vec<BorrowedFd<'_>> =
+            maps.into_iter().chain(observations.events.as_ref().map(AsFd::as_fd)).collect();
+        let program = load_observer(&proven, &maps)?;
+        Ok(Observer { program, method, observations, observed: Vec::new(), dir: None })
+    }
+
+    /// Attaches it to the cgroup, too, by a link: all requests from there and from below are seen
+    /// from now on. `false` if it was attached there already.
+    ///
+    /// # Errors
+    /// It is the root cgroup, or in or above one that is observed; or the kernel refuses.
+    pub fn observe(&mut self, cgroup: Cgroup) -> Result<bool, ObserveError> {
+        if cgroup.is_root()? {
+            return Err(ObserveError::Root(cgroup.path().to_owned()));
+        }
+        let id = cgroup.id()?;
+        if self.observed.iter().any(|observed| observed.id == id) {
+            return Ok(false);
+        }
+        let nested = |other: &&Observes| {
+            cgroup.is_at_or_below(&other.cgroup) || other.cgroup.is_at_or_below(&cgroup)
+        };
+        if let Some(other) = self.observed.iter().find(nested) {
+            let path = |cgroup: &Cgroup| cgroup.path().to_owned();
+            return Err(ObserveError::Nested { cgroup: path(&cgroup), other: path(&other.cgroup) });
+        }
+        let link = OpenLink::create(cgroup.as_fd(), &self.program);
+        let failed = |errno: Errno| ObserveError::Link { cgroup: cgroup.path().to_owned(), errno };
+        let observed = Observes { link: Some(link.map_err(failed)?), cgroup, id };
+        if let Some(dir) = &self.dir {
+            pin_link(dir, &observed)?;
+        }
+        self.observed.push(observed);
+        Ok(true)
+    }
+
+    /// Lets go of the cgroups that were removed: their links ended with them.
+    ///
+    /// # Errors
+    /// The pin of such a link can't be removed.
+    pub fn drop_removed(&mut self) -> Result<(), ObserveError> {
+        for observed in &self.observed {
+            if let (Ok(None), Some(dir)) = (Cgroup::of_id(observed.id), &self.dir) {
+                unpin_link(dir, observed.id)?;
+            }
+        }
+        self.observed.retain(|observed| !matches!(Cgroup::of_id(observed.id), Ok(None)));
+        Ok(())
+    }
+
+    /// How it comes to its verdicts.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Its program.
+    pub fn program_id(&self) -> ProgId {
+        self.program.id()
+    }
+
+    /// The cgroups that it is attached to.
+    pub fn cgroups(&self) -> Vec<PathBuf> {
+        self.observed.iter().map(|observed| observed.cgroup.path().to_owned()).collect()
+    }
+
+    /// What it counts.
+    pub fn observations(&self) -> &Observations {
+        &self.observations
+    }
+
+    /// What it counts, to take its events.
+    pub fn observations_mut(&mut self) -> &mut Observations {
+        &mut self.observations
+    }
+}
