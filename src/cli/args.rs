@@ -11,6 +11,7 @@ use super::gc::Gc;
 use super::guard::{self, Guard};
 use super::hook_options::HookOptions;
 use super::install::args as install;
+use super::record::args::Record;
 pub use super::modes::{CompileFormat, DefaultDevicesMode, StageMode};
 use super::target::Target;
 use super::{grant, granted, history, update};
@@ -95,6 +96,11 @@ pub enum Command {
     /// Forget what `grant --keep` keeps for a container
     #[command(after_help = granted::FORGET_HELP)]
     Forget(granted::ForgetArgs),
+    /// Learn the smallest policy that a container needs
+    ///
+    /// It is recorded what a container asks for, and shown as rules that allow just that.
+    #[command(disable_help_subcommand = true)]
+    Record(Record),
     /// Register the hook with a container engine
     #[command(after_help = install::INSTALL_EXAMPLES)]
     Install(install::Install),

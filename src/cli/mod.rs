@@ -26,6 +26,7 @@ mod manual;
 mod modes;
 mod names;
 mod poststop;
+mod record;
 mod spec;
 mod table;
 mod target;
@@ -88,6 +89,7 @@ pub fn main() -> ExitCode {
             | Command::Update(_)
             | Command::Forget(_)
             | Command::Gc(_)
+            | Command::Record(_)
     );
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
@@ -146,6 +148,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Update(args) => update::run(&args, out),
         Command::History(args) => history::run(&args, out),
         Command::Forget(args) => granted::forget(&args, out),
+        Command::Record(record) => record::run(&record, out),
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Guard(guard) => guard::run(&guard),

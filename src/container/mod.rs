@@ -30,7 +30,7 @@ pub use history::{Action, Change, History, LONGEST_HISTORY, LONGEST_LIST, RuleLi
 pub use holders::{DeviceNumbers, Hold, Holder, HoldersError, holders};
 pub use id::{ContainerId, IdError, LONGEST_ID};
 pub use init::{Init, InitError};
-pub use kept::{Kept, KeptStore, LIB_DIR};
+pub use kept::{Kept, KeptStore, LIB_DIR, make_lib_dir};
 pub use made::{FileRef, MadeNode};
 pub use names::{CRUN_LEAF, cgroup_of_unit, container_id};
 pub use node::{Made, NodeError, NodeSpec, Removed, make, remove};

@@ -16,7 +16,9 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::lock::{Lock, LockError};
-use crate::files::{ReadError, read_regular};
+use nix::fcntl::AT_FDCWD;
+
+use crate::files::{Last, Node, ReadError};
 use crate::run_dir::RunDir;
 use form::parse;
 
@@ -65,7 +67,9 @@ impl<T: Stored> Store<T> {
     /// It can't be read, is damaged, or a newer devgate wrote it.
     pub fn get(&self, id: &T::Id) -> Result<Option<T>, StoreError> {
         let path = self.path(id);
-        let bytes = match read_regular(&path, LIMIT) {
+        // A link in its place is none.
+        let node = Node::at(AT_FDCWD, &path, Last::Keep).map_err(ReadError::from);
+        let bytes = match node.and_then(|node| node.read(LIMIT)) {
             Ok(bytes) => bytes,
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(None);

@@ -3,14 +3,19 @@
 
 mod asked;
 mod diff;
+mod error;
 mod learn;
 mod name;
 mod ongoing;
+mod recorder;
+mod run_of;
 mod stored;
 
 pub use asked::{Answer, Asked, merged, printable};
 pub use diff::{Difference, Refused, Unused, diff};
+pub use error::RecordingError;
 pub use learn::{Commented, Denied, Learnt, learn, policy};
 pub use name::{NameError, RecordingName};
 pub use ongoing::Ongoing;
+pub use recorder::{Finished, PINS, ROWS, Recorder, Subject, boot};
 pub use stored::{Earlier, Progress, Recording, Run};
