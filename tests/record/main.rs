@@ -1,0 +1,6 @@
+//! What containers ask for is recorded, and they run again under the rules that were learnt.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod podman;
+mod workload;
