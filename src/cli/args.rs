@@ -119,7 +119,7 @@ Examples:\n\
     /// Remove pins and records of containers that ended
     ///
     /// A runtime that was killed does not call the hook at poststop. This removes what was left,
-    /// but nothing of a container whose cgroup exists.
+    /// but nothing of a container whose cgroup exists. Recordings are written first.
     #[command(after_help = "Examples:\n\
 \x20 devgate gc\n\
 \x20 devgate gc --dry-run --json")]
