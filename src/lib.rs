@@ -18,6 +18,7 @@ pub mod change;
 pub mod compile;
 pub mod container;
 pub mod decode;
+pub mod denials;
 pub mod device;
 pub mod doctor;
 pub mod enforce;

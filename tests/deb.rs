@@ -14,9 +14,10 @@ use common::require::{bpf, require};
 use serde_json::Value;
 
 /// What is in the package besides man pages; all of it is root's.
-const FILES: [(&str, u32); 10] = [
+const FILES: [(&str, u32); 11] = [
     ("usr/bin/devgate", 0o755),
     ("usr/lib/systemd/system/devgate-guard.service", 0o644),
+    ("usr/lib/systemd/system/devgate-observe.service", 0o644),
     ("usr/share/bash-completion/completions/devgate", 0o644),
     ("usr/share/devgate/hooks.d/devgate.json", 0o644),
     ("usr/share/doc/devgate/README.md", 0o644),

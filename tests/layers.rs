@@ -45,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "device",
             "kernel",
             "policy",
+            "verify",
         ],
     ),
     (
@@ -62,6 +63,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "run_dir",
         ],
     ),
+    ("denials", &["container", "device", "files", "run_dir"]),
     (
         "hook",
         &[

@@ -8,7 +8,7 @@ use devgate::bpf::{ByNumber, Helpers, Program};
 use devgate::compile::comment;
 use devgate::device::Access;
 use devgate::inspect::Attachment;
-use devgate::policy::{Origin, Policy, Rule};
+use devgate::policy::{Policy, Rule};
 
 use super::colour;
 use super::names::Names;
@@ -29,9 +29,7 @@ pub fn policy(out: &mut impl Write, policy: &Policy) -> io::Result<()> {
 /// Where the rule at `index` comes from: `devices[4]` or `base default`.
 pub fn origin(policy: &Policy, index: usize) -> String {
     match policy.origin(index) {
-        Some(Origin::Config(index)) => format!("devices[{index}]"),
-        Some(Origin::Base) => "base default".to_owned(),
-        Some(Origin::Grant(index)) => format!("grants[{index}]"),
+        Some(origin) => origin.to_string(),
         None => format!("rule {index}"),
     }
 }

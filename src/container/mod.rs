@@ -4,23 +4,30 @@
 //! What is inside of a container is hostile. Its files are reached by descriptors, no link in it
 //! is followed, nothing of it is run, and nothing outside of its own /dev is written.
 
+mod changed;
 mod dev_path;
 mod find;
 mod grant;
 mod history;
 mod holders;
 mod id;
+mod index;
 mod init;
 mod kept;
 mod lock;
 mod made;
 mod modes;
+mod named;
 mod names;
+mod naming;
 mod node;
 mod record;
 mod rules;
+pub(crate) mod runtimes;
+mod states;
 mod store;
 mod time;
+pub(crate) mod trusted;
 mod user;
 
 pub use dev_path::{DevPath, DevPathError};
@@ -29,14 +36,19 @@ pub use grant::Grant;
 pub use history::{Action, Change, History, LONGEST_HISTORY, LONGEST_LIST, RuleList};
 pub use holders::{DeviceNumbers, Hold, Holder, HoldersError, holders};
 pub use id::{ContainerId, IdError, LONGEST_ID};
+pub use index::RecordIndex;
 pub use init::{Init, InitError};
 pub use kept::{Kept, KeptStore, LIB_DIR, make_lib_dir};
 pub use made::{FileRef, MadeNode};
+pub use named::Pod;
 pub use names::{CRUN_LEAF, cgroup_of_unit, container_id};
+pub use naming::{Named, Naming, NamingError, Place};
 pub use node::{Made, NodeError, NodeSpec, Removed, make, remove};
 pub use record::{CgroupRef, Record, RecordStore, StartError, Swept};
+pub use runtimes::StateError;
 pub use store::{Listed, Locked, Store, StoreError, Stored, Version};
 pub use time::{Time, TimeError};
+pub use trusted::TrustError;
 pub use user::User;
 
 pub(crate) use find::directories;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use super::trusted::{self, TrustError};
+use crate::container::{TrustError, trusted};
 use crate::install::Registration;
 use crate::oci::{HookInput, OciError, read_hook_input};
 

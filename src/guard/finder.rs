@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::runtimes::{self, Inode};
 use super::trouble::Trouble;
 use crate::container::ContainerId;
+use crate::container::runtimes::{self, Inode};
 
 /// A change of a directory that is not older than this may be followed by another with the same
 /// time: the kernel's clock for files has steps of some milliseconds.

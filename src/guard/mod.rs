@@ -22,17 +22,15 @@ mod mend;
 mod record_watch;
 mod recordings;
 mod rounds;
-mod runtimes;
 mod trouble;
-mod trusted;
 mod watched;
 
 pub use adopt::AdoptError;
 pub use bundle::BundleError;
 pub use event::{Done, Event, Restored};
 pub use rounds::{Guard, GuardError};
-pub use runtimes::StateError;
-pub use trusted::TrustError;
+
+pub use crate::container::{StateError, TrustError};
 
 use std::path::PathBuf;
 

@@ -23,6 +23,9 @@ pub struct Links {
     pins: BTreeMap<u32, PathBuf>,
 }
 
+/// For those who don't ask which programs links hold.
+pub(super) static NO_LINKS: Links = Links { links: Vec::new(), pins: BTreeMap::new() };
+
 impl Links {
     /// All that can be listed: before Linux 5.8 there are none.
     ///

@@ -28,6 +28,10 @@ pub(super) mod row {
     pub const FIRST: i16 = 8;
     pub const LAST: i16 = 16;
     pub const PID: i16 = 24;
+    /// The lower half of the id of the cgroup whose room it takes. The kernel numbers cgroups one
+    /// after the other, so halves are alike after four billion directories and files of cgroups. The
+    /// upper half would have the kernel take 192 bytes for each row in place of 128.
+    pub const ROOM: i16 = 28;
     pub const COMMAND: i16 = 32;
     pub const BYTES: usize = 48;
 }
@@ -130,6 +134,11 @@ pub(super) fn observed(key: &Key, row: &Row) -> Option<Observed> {
         last: time_at(row, row::LAST),
         last_by: requester(row, row::PID, row::COMMAND),
     })
+}
+
+/// [`row::ROOM`].
+pub(super) fn room_half(row: &Row) -> u32 {
+    u32_at(row, row::ROOM)
 }
 
 /// An event: the row as it was then. `first` is the event's time, too.

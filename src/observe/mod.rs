@@ -13,7 +13,7 @@ mod pins;
 mod program;
 
 pub use error::ObserveError;
-pub use observations::{Fill, Observations};
+pub use observations::{Fill, Observations, Roomful};
 pub use observed::{Lost, Method, Observed, Requester, Seen};
 pub use observer::{Observer, Scope, Size, WithEvents};
 pub use pins::OBSERVE;

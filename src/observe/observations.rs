@@ -1,7 +1,10 @@
 //! What an observer counted, read from its maps.
 
+use std::collections::{BTreeMap, HashSet};
+
 use super::layout::{
-    Key, REQUESTS, ROOMS, Room, RoomKey, Row, event, happened, key, observed, room, row, u64_at,
+    Key, REQUESTS, ROOMS, Room, RoomKey, Row, event, happened, key, observed, room, room_half, row,
+    u64_at,
 };
 use super::{Lost, ObserveError, Observed};
 use crate::kernel::{Events, Map};
@@ -31,6 +34,15 @@ pub struct Fill {
     pub rooms: u32,
     /// Most of them.
     pub most_rooms: u32,
+}
+
+/// What one room holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roomful {
+    /// The rows that take its room, of its cgroup and of those below.
+    pub rows: Vec<Observed>,
+    /// Requests that it had no row for.
+    pub lost: u64,
 }
 
 fn using(name: usize) -> impl Fn(nix::errno::Errno) -> ObserveError {
@@ -76,6 +88,28 @@ impl Observations {
         Ok(lost)
     }
 
+    /// Every row, by the id of the cgroup whose room it takes. A row whose room is gone is by the
+    /// cgroup that asked. Key 0 has what found no room at all.
+    ///
+    /// # Errors
+    /// A map can't be read.
+    pub fn by_room(&self) -> Result<BTreeMap<u64, Roomful>, ObserveError> {
+        let mut rows = Vec::new();
+        let give = |key: &Key, row: &Row| rows.extend(observed(key, row).map(|it| (*row, it)));
+        self.requests.each(give).map_err(using(REQUESTS))?;
+        // A row is made after its room: each room of these rows is found.
+        let mut rooms = BTreeMap::new();
+        self.each_room(|id, room| {
+            rooms.insert(id, Roomful { rows: Vec::new(), lost: u64_at(room, room::LOST) });
+        })?;
+        let halves: BTreeMap<u32, u64> = rooms.keys().map(|id| (*id as u32, *id)).collect();
+        for (row, observed) in rows {
+            let room = halves.get(&room_half(&row)).copied().unwrap_or(observed.cgroup_id);
+            rooms.entry(room).or_default().rows.push(observed);
+        }
+        Ok(rooms)
+    }
+
     /// The ids of the cgroups that have a room.
     ///
     /// # Errors
@@ -108,15 +142,18 @@ impl Observations {
         self.rooms.each(give).map_err(using(ROOMS))
     }
 
-    /// Removes the rows of these cgroups, and their rooms if they have some. What is asked there
-    /// meanwhile may or may not be forgotten as well, so this is for cgroups that are gone.
+    /// Removes the rows of these cgroups, and their rooms with all that is in them, if they have
+    /// some. What is asked there meanwhile may or may not be forgotten as well, so this is for
+    /// cgroups that are gone.
     ///
     /// # Errors
     /// A map can't be changed; some rows may be gone.
     pub fn forget(&self, cgroups: &[u64]) -> Result<(), ObserveError> {
+        let cgroups: HashSet<u64> = cgroups.iter().copied().filter(|id| *id != 0).collect();
+        let halves: HashSet<u32> = cgroups.iter().map(|id| *id as u32).collect();
         let mut keys: Vec<Key> = Vec::new();
-        let find = |key: &Key, _: &Row| {
-            if cgroups.contains(&u64_at(key, key::CGROUP)) {
+        let find = |key: &Key, row: &Row| {
+            if cgroups.contains(&u64_at(key, key::CGROUP)) || halves.contains(&room_half(row)) {
                 keys.push(*key);
             }
         };
@@ -124,7 +161,7 @@ impl Observations {
         for key in &keys {
             self.requests.remove(key).map_err(using(REQUESTS))?;
         }
-        for cgroup in cgroups.iter().filter(|cgroup| **cgroup != 0) {
+        for cgroup in &cgroups {
             self.rooms.remove(&cgroup.to_ne_bytes()).map_err(using(ROOMS))?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::layout::SHAPES;
 use super::observations::{NAMES, Observations};
-use super::pins::{pin_link, unpin_link};
+use super::pins::{pin_link, unpin_ended};
 use super::program::{Plan, program};
 use super::{Method, ObserveError};
 use crate::cgroup::Cgroup;
@@ -167,13 +167,11 @@ impl Observer {
     /// # Errors
     /// The pin of such a link can't be removed.
     pub fn drop_removed(&mut self) -> Result<(), ObserveError> {
-        for observed in &self.observed {
-            if let (Ok(None), Some(dir)) = (Cgroup::of_id(observed.id), &self.dir) {
-                unpin_link(dir, observed.id)?;
-            }
-        }
         self.observed.retain(|observed| !matches!(Cgroup::of_id(observed.id), Ok(None)));
-        Ok(())
+        match &self.dir {
+            Some(dir) => unpin_ended(dir),
+            None => Ok(()),
+        }
     }
 
     /// How it comes to its verdicts.

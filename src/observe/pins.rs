@@ -22,7 +22,7 @@ use super::{Method, ObserveError};
 use crate::bpffs::PinDir;
 use crate::cgroup::Cgroup;
 use crate::files::names_in;
-use crate::kernel::{Loaded, Map, OpenLink};
+use crate::kernel::{Link, Loaded, Map, OpenLink};
 
 /// The directory of the permanent observer (`devgate observe`).
 pub const OBSERVE: &str = "/sys/fs/bpf/devgate/observe";
@@ -203,15 +203,22 @@ pub(super) fn pin_link(dir: &Path, observed: &Observes) -> Result<(), ObserveErr
     }
 }
 
-/// Removes the pins of removed cgroups.
-pub(super) fn unpin_link(dir: &Path, cgroup_id: u64) -> Result<(), ObserveError> {
-    let path = link_path(dir, cgroup_id);
-    match fs::remove_file(&path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => {
-            Err(ObserveError::Remove { path, source })
+/// Removes the pins of links that ended with their cgroups.
+pub(super) fn unpin_ended(dir: &Path) -> Result<(), ObserveError> {
+    let Some(opened) = PinDir::existing(dir)? else { return Ok(()) };
+    let removing = |path: PathBuf| move |source| ObserveError::Remove { path, source };
+    let names = names_in(opened.file()).map_err(removing(dir.to_owned()))?;
+    for name in names.iter().filter(|name| name.starts_with(LINK)) {
+        let path = dir.join(name);
+        let ended = matches!(OpenLink::pinned_at(&path), Ok((_, Link { cgroup_id: 0, .. })));
+        match ended.then(|| fs::remove_file(&path)) {
+            Some(Err(source)) if source.kind() != ErrorKind::NotFound => {
+                return Err(removing(path)(source));
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// Removes a directory of pins.

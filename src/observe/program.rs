@@ -180,6 +180,8 @@ impl Code {
             self.store_constant(Size::Double, stack::ROW + off, 0);
         }
         self.store(Size::Double, FRAME, stack::ROW + row::FIRST, TIME);
+        self.asm.op(Straight::Load(Size::Double, Reg::R1, FRAME, stack::ROOM_KEY));
+        self.store(Size::Word, FRAME, stack::ROW + row::ROOM, Reg::R1);
         self.make(REQUESTS, stack::KEY, stack::ROW);
         self.asm.branch64(Cond::Eq, RESULT, 0, again);
         // Another processor made it meanwhile, or there is no memory.
@@ -193,7 +195,7 @@ impl Code {
         self.asm.bind(made);
     }
 
-    /// Leaves the room's address in the result, or ends.
+    /// Leaves the room's address in the result and its key on the stack, or ends.
     fn find_room(&mut self) {
         let (found, own) = (self.asm.label(), self.asm.label());
         match (self.plan.scope, self.plan.method) {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::{Number, Rule, TypeMatch, Verdict};
+use super::{Number, Origin, Rule, TypeMatch, Verdict};
 use crate::device::{Access, DeviceType};
 
 impl fmt::Display for Verdict {
@@ -36,6 +36,17 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Rule { verdict, device_type, major, minor, access } = self;
         write!(f, "{verdict} {device_type} {major}:{minor} {access}")
+    }
+}
+
+impl fmt::Display for Origin {
+    /// `devices[4]`, `base default` or `grants[0]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Config(index) => write!(f, "devices[{index}]"),
+            Origin::Base => f.write_str("base default"),
+            Origin::Grant(index) => write!(f, "grants[{index}]"),
+        }
     }
 }
 

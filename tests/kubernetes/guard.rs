@@ -1,4 +1,4 @@
-//! The guard's DaemonSet, which is for an operator to add.
+//! The guard's DaemonSet, which is for an operator to add, alone or with an observer.
 
 use serde_json::{Value, json};
 
@@ -7,6 +7,9 @@ use super::rendered::{pod, ready, yaml};
 use super::schema::{VERSIONS, validate};
 
 const FOLDER: &str = "guard";
+
+/// The same pods, which start the observer first, or stop it.
+const OBSERVING: [(&str, &str); 2] = [("observe", "start"), ("unobserve", "stop")];
 
 #[test]
 fn it_is_valid() {
@@ -17,7 +20,30 @@ fn it_is_valid() {
         let passed = format!(
             "INFO - passed for resource daemonset/devgate-guard against version {version}\n"
         );
-        assert_eq!(validate(version, &yaml(FOLDER)).success(), passed);
+        for folder in [FOLDER, "observe", "unobserve"] {
+            assert_eq!(validate(version, &yaml(folder)).success(), passed, "{folder}");
+        }
+    }
+}
+
+/// It takes no more of the node than the guard has.
+#[test]
+fn an_observer_is_started_and_stopped_beside_the_guard() {
+    if !ready() {
+        return;
+    }
+    for (folder, verb) in OBSERVING {
+        let mut pod = pod(folder);
+        let inits = pod["initContainers"].take();
+        let [observe] = &inits.as_array().expect("a list")[..] else { panic!("{inits}") };
+        pod.as_object_mut().expect("a pod").remove("initContainers");
+        assert_eq!(pod, self::pod(FOLDER), "{folder}");
+        let guard = &pod["containers"][0];
+        assert_eq!(observe["args"], json!(["observe", verb]));
+        assert_eq!(observe["image"], guard["image"]);
+        let guards = guard["volumeMounts"].as_array().expect("a list");
+        let mounts = observe["volumeMounts"].as_array().expect("a list");
+        assert!(!mounts.is_empty() && mounts.iter().all(|mount| guards.contains(mount)));
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use devgate::observe::{Method, Observer, Scope, Size, WithEvents};
 
 use crate::common::bpffs::BpfFs;
+use crate::common::engine::eventually;
 use crate::common::opener::{Opener, serve_if_child};
 use crate::common::require;
 use crate::{Scene, request};
@@ -43,8 +44,12 @@ fn a_pinned_observer_goes_on_and_is_found_again() {
     let pin = dir.join(format!("link-{id}"));
     assert!(pin.exists());
     drop(other);
-    let mut again = Observer::pinned(&dir).unwrap().expect("it is there");
-    again.drop_removed().unwrap();
+    // The link ends a moment after its cgroup.
+    eventually("the dead pin is removed", || {
+        Observer::pinned(&dir).unwrap().expect("it is there").drop_removed().unwrap();
+        !pin.exists()
+    });
+    let again = Observer::pinned(&dir).unwrap().expect("it is there");
     assert_eq!(again.cgroups(), [scene.top.path()]);
     drop(again);
 

@@ -1,5 +1,7 @@
 //! A container's room is its own.
 
+use std::collections::BTreeSet;
+
 use devgate::observe::{Lost, Size};
 
 use crate::common::opener::{Opener, serve_if_child};
@@ -43,16 +45,21 @@ fn a_container_takes_no_room_of_others_by_making_cgroups() {
     assert_eq!((fill.rows, fill.most_rows, fill.rooms, fill.most_rooms), (7, 8, 2, 2));
     drop(opener);
 
+    // A row tells whose room it takes, also when its cgroup is gone.
+    let rooms = observations.by_room().unwrap();
+    assert_eq!(rooms.keys().copied().collect::<BTreeSet<_>>(), [0, scene.id(), id(&other)].into());
+    let room = &rooms[&scene.id()];
+    assert_eq!((room.rows.len(), room.lost), (4, 27));
+    assert_eq!((rooms[&id(&other)].rows.len(), rooms[&0].lost), (3, 0));
+
     // A third has no room.
     let third = scene.top.child();
     Opener::within(&third, test).ask(&request("c 10:1 m"));
     let lost = observations.lost().unwrap();
     assert!(lost.contains(&Lost { cgroup_id: None, requests: 1 }), "{lost:?}");
 
-    // Until one is forgotten.
-    let mut gone: Vec<u64> = below.iter().map(id).collect();
-    gone.push(scene.id());
-    observations.forget(&gone).unwrap();
+    // Until one is forgotten, with what is below it.
+    observations.forget(&[scene.id()]).unwrap();
     Opener::within(&third, test).ask(&request("c 10:1 m"));
     let rows = observations.read().unwrap();
     let mut ids: Vec<u64> = rows.iter().map(|row| row.cgroup_id).collect();

@@ -29,14 +29,14 @@ pub enum TrustError {
 
 impl TrustError {
     /// Whether there is no such file.
-    pub(super) fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         let TrustError::Read { source: ReadError::Io(error), .. } = self else { return false };
         error.kind() == std::io::ErrorKind::NotFound
     }
 }
 
 /// The bytes of a file that only root could change, or lead elsewhere.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, TrustError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TrustError> {
     let failed = |source| TrustError::Read { path: path.to_owned(), source };
     let tree = Tree::new(Path::new("/")).map_err(|error| failed(error.into()))?;
     let way = tree.follow(path, Last::Follow).map_err(|error| failed(error.into()))?;

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::names::CRUN_LEAF;
 use super::trusted::{self, TrustError};
-use crate::container::CRUN_LEAF;
 
 /// What is right in a directory of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ const STATE_FILES: [StateFile; 2] = [
 
 /// What a runtime knows of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Its first process.
     pub pid: i32,
     /// When that started, if the state has it: in clock ticks since boot.
@@ -135,7 +135,7 @@ fn crun(bytes: &[u8]) -> serde_json::Result<State> {
 }
 
 /// The state in a container's directory; `None` while there is none.
-pub(super) fn state(dir: &Path) -> Result<Option<State>, StateError> {
+pub(crate) fn state(dir: &Path) -> Result<Option<State>, StateError> {
     for StateFile { name, parse } in STATE_FILES {
         let path = dir.join(name);
         match trusted::read(&path) {
@@ -150,7 +150,7 @@ pub(super) fn state(dir: &Path) -> Result<Option<State>, StateError> {
 }
 
 /// The directories that hold containers now, those of the table and `more`.
-pub(super) fn directories(more: &[PathBuf]) -> Vec<PathBuf> {
+pub(crate) fn directories(more: &[PathBuf]) -> Vec<PathBuf> {
     let mut found = more.to_vec();
     for (root, holds) in ROOTS {
         match holds {
@@ -169,13 +169,13 @@ fn subdirectories(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// What stands for a container's directory: one made later at the same path has another.
-pub(super) type Inode = u64;
+pub(crate) type Inode = u64;
 
 /// The containers' directories right in this one.
 ///
 /// # Errors
 /// It is there and can't be listed.
-pub(super) fn containers(dir: &Path) -> io::Result<Vec<(PathBuf, Inode)>> {
+pub(crate) fn containers(dir: &Path) -> io::Result<Vec<(PathBuf, Inode)>> {
     use std::os::unix::fs::DirEntryExt;
     let mut found = Vec::new();
     let entries = match fs::read_dir(dir) {
