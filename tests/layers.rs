@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 30] = [
+const LAYERS: [(&str, &[&str]); 32] = [
     ("device", &[]),
     ("bpffs", &[]),
     ("errors", &[]),
@@ -14,6 +14,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
     ("run_dir", &["files"]),
     ("guard_lock", &["run_dir"]),
     ("policy", &["device"]),
+    ("names", &["device", "policy"]),
     ("oci", &["device", "files", "policy"]),
     ("bpf", &["device"]),
     ("compile", &["bpf", "device", "policy"]),
@@ -77,10 +78,26 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "kernel",
             "oci",
             "policy",
+            "recording",
             "run_dir",
         ],
     ),
-    ("gc", &["cgroup", "container", "hold", "run_dir"]),
+    (
+        "recording",
+        &[
+            "bpffs",
+            "cgroup",
+            "container",
+            "device",
+            "files",
+            "names",
+            "observe",
+            "oci",
+            "policy",
+            "run_dir",
+        ],
+    ),
+    ("gc", &["cgroup", "container", "hold", "recording", "run_dir"]),
     ("install", &["files", "oci"]),
     (
         "doctor",
@@ -116,6 +133,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "kernel",
             "oci",
             "policy",
+            "recording",
             "run_dir",
             "unit",
             "verify",

@@ -96,10 +96,6 @@ fn unused(
     used: &Policy,
     others: &Others,
 ) -> Vec<Unused> {
-    let exactly = |number, other| match number {
-        Number::Exactly(number) => number,
-        Number::Any => other,
-    };
     let unused_bits = |device_type| {
         let (major, minor) =
             (exactly(rule.major(), others.major), exactly(rule.minor(), others.minor));
@@ -123,20 +119,35 @@ fn unused(
     let unused = |(device_type, bits)| {
         let (major, minor) = (rule.major(), rule.minor());
         let rule = Rule::new(Verdict::Allow, device_type, major, minor, bits);
-        Unused { index, rule, used: used_of(config, index, &rule, used) }
+        Unused { index, rule, used: used_of(config, index, &rule, used, others) }
     };
     found.into_iter().map(unused).collect()
 }
 
 /// The devices that were asked for and that this rule allows, with the bits that it lists.
-fn used_of(config: &Policy, index: usize, rule: &Rule, used: &Policy) -> Vec<Rule> {
+fn used_of(
+    config: &Policy,
+    index: usize,
+    rule: &Rule,
+    used: &Policy,
+    others: &Others,
+) -> Vec<Rule> {
+    if rule.major() != Number::Any && rule.minor() != Number::Any {
+        return Vec::new();
+    }
     let of = |learnt: &Rule| {
-        let (TypeMatch::Only(device_type), Number::Exactly(major), Number::Exactly(minor)) =
-            (learnt.device_type(), learnt.major(), learnt.minor())
+        let (TypeMatch::Only(device_type), Number::Exactly(major)) =
+            (learnt.device_type(), learnt.major())
         else {
             return None;
         };
-        let request = Request { device_type, major, minor, access: Access::NONE };
+        // All pseudo terminals were asked for, of which the rule may be for one.
+        let minor = match learnt.minor() {
+            Number::Any => rule.minor(),
+            minor => minor,
+        };
+        let request =
+            Request { device_type, major, minor: exactly(minor, others.minor), access: Access::NONE };
         let decision = rule.matches(&request).then(|| config.decide(&request))?;
         let bits = decision.bits.iter().filter(|bit| {
             bit.rule == Some(index)
@@ -144,11 +155,18 @@ fn used_of(config: &Policy, index: usize, rule: &Rule, used: &Policy) -> Vec<Rul
                 && learnt.access().contains(bit.bit)
         });
         let bits = bits.fold(Access::NONE, |bits, bit| bits.union(bit.bit));
-        let (device_type, minor) = (learnt.device_type(), learnt.minor());
-        let rule = Rule::new(Verdict::Allow, device_type, learnt.major(), minor, bits);
+        let rule =
+            Rule::new(Verdict::Allow, learnt.device_type(), learnt.major(), minor, bits);
         (!bits.is_none()).then_some(rule)
     };
     used.rules().iter().filter_map(of).collect()
+}
+
+fn exactly(number: Number, other: u32) -> u32 {
+    match number {
+        Number::Exactly(number) => number,
+        Number::Any => other,
+    }
 }
 
 #[cfg(test)]

@@ -2,5 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod ends;
+mod hook;
+mod learnt;
 mod podman;
+mod show;
+mod stage;
 mod workload;
