@@ -41,3 +41,4 @@ pub mod recording;
 pub mod run_dir;
 pub mod unit;
 pub mod verify;
+pub mod watch;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 32] = [
+const LAYERS: [(&str, &[&str]); 33] = [
     ("device", &[]),
     ("bpffs", &[]),
     ("errors", &[]),
@@ -49,6 +49,7 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "verify",
         ],
     ),
+    ("watch", &["cgroup", "container", "device", "inspect", "observe", "policy"]),
     (
         "change",
         &[
@@ -64,13 +65,30 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "run_dir",
         ],
     ),
-    ("denials", &["container", "device", "files", "run_dir"]),
+    (
+        "denials",
+        &[
+            "bpffs",
+            "cgroup",
+            "container",
+            "device",
+            "errors",
+            "files",
+            "hold",
+            "inspect",
+            "kernel",
+            "observe",
+            "policy",
+            "run_dir",
+        ],
+    ),
     (
         "hook",
         &[
             "cgroup",
             "change",
             "container",
+            "denials",
             "enforce",
             "errors",
             "files",
@@ -97,13 +115,14 @@ const LAYERS: [(&str, &[&str]); 32] = [
             "run_dir",
         ],
     ),
-    ("gc", &["cgroup", "container", "hold", "recording", "run_dir"]),
+    ("gc", &["cgroup", "container", "denials", "hold", "recording", "run_dir"]),
     ("install", &["files", "oci"]),
     (
         "doctor",
         &[
             "cgroup",
             "container",
+            "denials",
             "enforce",
             "errors",
             "files",
@@ -119,10 +138,12 @@ const LAYERS: [(&str, &[&str]); 32] = [
     (
         "guard",
         &[
+            "analyze",
             "bpf",
             "cgroup",
             "change",
             "container",
+            "denials",
             "enforce",
             "errors",
             "files",

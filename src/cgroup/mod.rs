@@ -3,6 +3,7 @@
 mod place;
 mod process;
 
+pub use place::CgroupIds;
 pub use process::{Process, ProcessError};
 
 use std::fs::File;

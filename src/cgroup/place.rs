@@ -46,6 +46,36 @@ pub(super) fn of_id(id: u64) -> Result<Option<Cgroup>, CgroupError> {
     Ok(Some(Cgroup { dir, path, name }))
 }
 
+/// Which cgroups are there, by their ids: for many of them.
+#[derive(Debug)]
+pub struct CgroupIds {
+    top: Cgroup,
+}
+
+impl CgroupIds {
+    /// Those of the hierarchy that is mounted.
+    ///
+    /// # Errors
+    /// No cgroup2 is mounted.
+    pub fn new() -> Result<CgroupIds, CgroupError> {
+        Ok(CgroupIds { top: open(PathBuf::from("/"))? })
+    }
+
+    /// Whether there is a cgroup with this id. Ids are not used twice.
+    ///
+    /// # Errors
+    /// The caller may not look for it (CAP_DAC_READ_SEARCH).
+    pub fn has(&self, id: u64) -> Result<bool, CgroupError> {
+        match sys::handle::open_cgroup(self.top.dir.as_fd(), id) {
+            Ok(_) => Ok(true),
+            Err(Errno::ESTALE | Errno::ENOENT) => Ok(false),
+            Err(errno) => {
+                Err(CgroupError::Open { path: self.top.path.clone(), source: errno.into() })
+            }
+        }
+    }
+}
+
 fn is_hidden(mount: &Mount) -> bool {
     match open_dir(&mount.point) {
         Ok(dir) => mount_id(&dir).is_some_and(|id| id != mount.id),

@@ -11,18 +11,18 @@ use super::gc::Gc;
 use super::guard::{self, Guard};
 use super::hook_options::HookOptions;
 use super::install::args as install;
-use super::record::args::Record;
 pub use super::modes::{CompileFormat, DefaultDevicesMode, StageMode};
+use super::record::args::Record;
 use super::target::Target;
-use super::{grant, granted, history, update};
+use super::{denials, grant, granted, history, observe, update};
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
 ///
 /// Without a command, and with standard input not a terminal, it is `devgate hook`.
 ///
 /// Exit codes: 0 done; 1 bad input, or it could not be done; 2 bad usage; 3 a request that was
-/// checked is denied, or `grant`: another program denies the device too; 4 `doctor` found something
-/// degraded.
+/// checked is denied, or `grant`: another program denies the device too, or `observe status`: nothing
+/// is observed; 4 `doctor` found something degraded.
 #[derive(Debug, Parser)]
 #[command(name = "devgate", version, disable_help_subcommand = true)]
 pub struct Args {
@@ -124,6 +124,12 @@ Examples:\n\
 \x20 devgate gc\n\
 \x20 devgate gc --dry-run --json")]
     Gc(Gc),
+    /// Count what containers ask for and are denied, without a process that runs on
+    #[command(after_help = observe::HELP)]
+    Observe(observe::Observe),
+    /// Show what was denied since `observe start`
+    #[command(after_help = denials::HELP)]
+    Denials(denials::Denials),
     /// See it work on a cgroup and a child process of its own
     #[command(after_help = "Example:\n\
 \x20 devgate demo")]

@@ -10,6 +10,7 @@ mod colour;
 mod compile;
 mod config;
 mod demo;
+mod denials;
 mod describe;
 mod doctor;
 mod gc;
@@ -25,6 +26,7 @@ mod ls;
 mod manual;
 mod modes;
 mod names;
+mod observe;
 mod poststop;
 mod record;
 mod spec;
@@ -52,7 +54,7 @@ pub enum Exit {
     /// Bad usage.
     Usage = 2,
     /// `check`: a request is denied, or can't be told; with `--diff`, they differ. `grant`: another
-    /// program denies it as well.
+    /// program denies it as well. `observe status`: nothing is observed.
     Denied = 3,
     /// `doctor`: something is degraded, and nothing broken.
     Degraded = 4,
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
             | Command::Update(_)
             | Command::Forget(_)
             | Command::Gc(_)
+            | Command::Observe(_)
             | Command::Record(_)
     );
     let outcome = run(command, &mut out);
@@ -154,6 +157,8 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Guard(guard) => guard::run(&guard),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Gc(gc) => gc::run(&gc, out),
+        Command::Observe(observe) => observe::run(&observe, out),
+        Command::Denials(denials) => denials::run(&denials, out),
         Command::Demo(demo) => demo::run(&demo, out),
         Command::Completions(completions) => Ok(manual::completions(&completions, out)),
         Command::Man(man) => manual::man_pages(&man),

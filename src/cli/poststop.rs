@@ -27,7 +27,13 @@ pub fn run(hook: &Hook, state: &State, start: Instant, out: &mut Vec<u8>) -> any
         complain(&format!("warning: {warning}"));
     }
     if !logs.is_empty() {
-        let record = Record::of_poststop(&state.id, &warnings, &recorded.written, &released, start.elapsed());
+        let record = Record::of_poststop(
+            &state.id,
+            &warnings,
+            &recorded.written,
+            &released,
+            start.elapsed(),
+        );
         hook::append(&mut logs, &record);
     }
     if let Released::InUse { cgroup } = released? {

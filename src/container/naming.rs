@@ -16,6 +16,7 @@ use thiserror::Error;
 use super::index::RecordIndex;
 use super::named::{Engines, Pod};
 use super::names::container_id;
+use super::record::Record;
 use super::states::{Bundled, StateIndex};
 use crate::cgroup::{Cgroup, CgroupError};
 
@@ -87,10 +88,11 @@ impl Known {
 }
 
 impl Naming {
-    /// The place of the cgroup with this id, as it is or as it was.
+    /// The place of the cgroup with this id, as it is or as it was. Of one that was gone before it
+    /// was looked at, the container's record tells, if there is one.
     ///
     /// # Errors
-    /// It was gone before it was looked at, or can't be opened.
+    /// It was gone before it was looked at and has no record, or can't be opened.
     pub fn place(&mut self, cgroup_id: u64) -> Result<Rc<Place>, NamingError> {
         let now = Instant::now();
         let first = match self.places.get(&cgroup_id) {
@@ -105,6 +107,17 @@ impl Naming {
             self.places.insert(cgroup_id, Some(known));
             return Ok(place);
         }
+        let recorded = match self.places.get(&cgroup_id) {
+            Some(Some(_)) => None,
+            // Its record goes after it.
+            _ => self.records.of_cgroup(cgroup_id).map(|record| self.recorded(&record)),
+        };
+        if let Some(place) = recorded {
+            let place = Rc::new(place);
+            let known = Known { place: Rc::clone(&place), first, looked: first + 2 * STARTS };
+            self.places.insert(cgroup_id, Some(known));
+            return Ok(place);
+        }
         match self.places.entry(cgroup_id).or_default() {
             Some(known) => {
                 known.looked = known.first + 2 * STARTS;
@@ -112,6 +125,17 @@ impl Naming {
             }
             None => Err(NamingError::Gone),
         }
+    }
+
+    /// The place of a record, whose cgroup is gone.
+    fn recorded(&mut self, record: &Record) -> Place {
+        let id = record.id.to_string();
+        let bundle = record.bundle.as_deref();
+        let called = bundle.map(|bundle| self.engines.called(bundle, &id)).unwrap_or_default();
+        let (cgroup, cgroup_id) = (record.cgroup.path.clone(), record.cgroup.id);
+        let (name, pod) = (called.name, called.pod);
+        let named = Named { id, name, pod, cgroup: cgroup.clone(), cgroup_id };
+        Place { cgroup, container: Some(Rc::new(named)) }
     }
 
     /// Forgets a cgroup.

@@ -22,8 +22,13 @@ pub struct TimeError(String);
 impl Time {
     /// The machine's clock; 1970 or 9999 if that is outside of these years.
     pub fn now() -> Time {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Time(milliseconds(since).map_or(LAST, |now| now.min(LAST)))
+        Time::of(SystemTime::now())
+    }
+
+    /// The same time; 1970 or 9999 if it is outside of these years.
+    pub fn of(time: SystemTime) -> Time {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Time(milliseconds(since).map_or(LAST, |time| time.min(LAST)))
     }
 
     /// This time and `duration`; `None` after the year 9999.

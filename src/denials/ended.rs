@@ -10,11 +10,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::denial::{Denial, merge};
-use crate::container::{Time, Version};
+use super::denied::Denied;
 use crate::files::{ReadError, read_regular};
 use crate::run_dir::{RUN_DIR, RunDir, RunDirError};
 
@@ -32,45 +30,6 @@ pub const MOST_BYTES: u64 = 16 << 20;
 
 /// Most bytes of one file.
 const LONGEST: u64 = 64 << 20;
-
-/// The version of a file's form.
-const VERSION: u32 = 1;
-
-/// A container that ended, and what it was denied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ended {
-    /// The version of the file's form.
-    pub version: Version<VERSION>,
-    /// The kernel's id of its cgroup, which is never used again.
-    pub cgroup_id: u64,
-    /// Where the cgroup was, if that was learnt while it lived.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub cgroup: Option<PathBuf>,
-    /// Which container it was, as far as that was learnt.
-    pub named: Named,
-    /// When its rows were moved here: at poststop, or when it was found that its cgroup is gone.
-    pub ended: Time,
-    /// Requests that found no room to be counted in.
-    pub lost: u64,
-    /// What it was denied.
-    pub denials: Vec<Denial>,
-}
-
-/// Which container a cgroup is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Named {
-    /// Its id.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub container: Option<String>,
-    /// Its name.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub name: Option<String>,
-    /// Its pod, as `NAMESPACE/NAME`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub pod: Option<String>,
-}
 
 /// Why what ended containers were denied can't be read or written.
 #[derive(Debug, Error)]
@@ -157,15 +116,15 @@ impl EndedStore {
     ///
     /// # Errors
     /// Nothing was written, or there are too many files now.
-    pub fn add(&self, mut ended: Ended) -> Result<(), EndedError> {
-        match self.get(ended.cgroup_id) {
-            Ok(Some(known)) => ended = known.with(ended),
+    pub fn add(&self, mut denied: Denied) -> Result<(), EndedError> {
+        match self.get(denied.cgroup_id) {
+            Ok(Some(known)) => denied = known.with(denied),
             Ok(None) => {}
             // Nothing could be made of it any more.
             Err(EndedError::Damaged { .. }) => {}
             Err(error) => return Err(error),
         }
-        self.write(&ended)?;
+        self.write(&denied)?;
         self.trim()
     }
 
@@ -174,7 +133,7 @@ impl EndedStore {
     ///
     /// # Errors
     /// The directory can't be listed.
-    pub fn all(&self) -> Result<(Vec<Ended>, Vec<EndedError>), EndedError> {
+    pub fn all(&self) -> Result<(Vec<Denied>, Vec<EndedError>), EndedError> {
         let (mut all, mut failed) = (Vec::new(), Vec::new());
         for id in self.ids()? {
             match self.get(id) {
@@ -182,8 +141,16 @@ impl EndedStore {
                 Err(error) => failed.push(error),
             }
         }
-        all.sort_by_key(|ended: &Ended| (ended.ended, ended.cgroup_id));
+        all.sort_by_key(|denied: &Denied| (denied.ended, denied.cgroup_id));
         Ok((all, failed))
+    }
+
+    /// How many containers there is a file of.
+    ///
+    /// # Errors
+    /// The directory can't be listed.
+    pub fn count(&self) -> Result<usize, EndedError> {
+        Ok(self.ids()?.len())
     }
 
     /// Removes all files, damaged or not.
@@ -199,7 +166,7 @@ impl EndedStore {
         Ok(())
     }
 
-    fn get(&self, cgroup_id: u64) -> Result<Option<Ended>, EndedError> {
+    fn get(&self, cgroup_id: u64) -> Result<Option<Denied>, EndedError> {
         let path = self.path(cgroup_id);
         let bytes = match read_regular(&path, LONGEST) {
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
@@ -207,7 +174,7 @@ impl EndedStore {
             }
             bytes => bytes.map_err(|source| EndedError::Read { path: path.clone(), source })?,
         };
-        match serde_json::from_slice::<Ended>(&bytes) {
+        match serde_json::from_slice::<Denied>(&bytes) {
             Ok(found) if found.cgroup_id == cgroup_id => Ok(Some(found)),
             Ok(found) => {
                 let problem = format!("cgroup_id: it is of cgroup {}", found.cgroup_id);
@@ -217,10 +184,10 @@ impl EndedStore {
         }
     }
 
-    fn write(&self, ended: &Ended) -> Result<(), EndedError> {
-        let path = self.path(ended.cgroup_id);
+    fn write(&self, denied: &Denied) -> Result<(), EndedError> {
+        let path = self.path(denied.cgroup_id);
         let failed = |source| EndedError::Write { path: path.clone(), source };
-        let bytes = serde_json::to_vec(ended).map_err(|error| failed(error.into()))?;
+        let bytes = serde_json::to_vec(denied).map_err(|error| failed(error.into()))?;
         // A temporary file has mode 0600.
         let file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(self.dir.path());
         let mut file = file.map_err(failed)?;
@@ -278,29 +245,6 @@ impl EndedStore {
 /// The cgroup whose file has this name; `None` if it is another file.
 fn id_of(name: &str) -> Option<u64> {
     name.strip_suffix(SUFFIX)?.parse().ok()
-}
-
-impl Ended {
-    /// This, and what is known besides of the same container. The first end counts, and each thing
-    /// that one of them knows.
-    fn with(mut self, later: Ended) -> Ended {
-        self.cgroup = self.cgroup.or(later.cgroup);
-        self.named = self.named.or(later.named);
-        self.lost = self.lost.max(later.lost);
-        merge(&mut self.denials, later.denials);
-        self
-    }
-}
-
-impl Named {
-    /// What this knows, and what else the other does.
-    pub fn or(self, other: Named) -> Named {
-        Named {
-            container: self.container.or(other.container),
-            name: self.name.or(other.name),
-            pod: self.pod.or(other.pod),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,8 @@ impl Annotated {
     pub fn log(&self, dir: &Path) -> Result<Option<&str>, AnnotationError> {
         let Some(value) = &self.log else { return Ok(None) };
         let path = Path::new(value);
-        let name = path.strip_prefix(dir).unwrap_or(path).to_str().filter(|name| is_plain_name(name));
+        let name =
+            path.strip_prefix(dir).unwrap_or(path).to_str().filter(|name| is_plain_name(name));
         let elsewhere = || AnnotationError::Log { value: shortened(value), dir: dir.to_owned() };
         name.map(Some).ok_or_else(elsewhere)
     }

@@ -2,14 +2,16 @@
 
 mod annotations;
 mod log;
-mod poststop;
 mod observed;
+mod poststop;
 mod recorded;
 mod rootless;
 
 pub use annotations::{Annotated, AnnotationError};
 pub use log::{Guarded, Log, LogError, LogFormat, Record};
-pub use poststop::{ReleaseError, Released, StageError, finish_recordings, release, stage, sweep_dead_pins};
+pub use poststop::{
+    ReleaseError, Released, StageError, finish_recordings, release, stage, sweep_dead_pins,
+};
 pub use recorded::RecordError;
 pub(crate) use recorded::Root;
 pub use rootless::in_user_namespace;
@@ -186,14 +188,7 @@ pub(crate) fn run_in(
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
             let in_force = Box::new(in_force);
             let recording = observed.keep();
-            Ok(Enforced::Attached {
-                cgroup,
-                in_force,
-                insns,
-                unrecorded,
-                kept_warnings,
-                recording,
-            })
+            Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded, kept_warnings, recording })
         }
         Err(cause)
             if options.rootless == Rootless::Warn

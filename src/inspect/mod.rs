@@ -12,7 +12,7 @@ mod reader;
 mod verdict;
 
 pub use effective::{Difference, Effective, differences, effective};
-pub use explain::{AsOf, Decided, ExplainError, Explainer, Explanation, Part, Runner, Why};
+pub use explain::{AsOf, Decided, ExplainError, Explainer, Explanation, Part, Runner, Why, why_of};
 pub use generator::Generator;
 pub use links::{Held, Links};
 pub use list::{ListError, Listed, Mark, Summary, list};
@@ -74,6 +74,13 @@ pub struct Attachment {
     pub runs: bool,
     /// What it does.
     pub meaning: Rc<Meaning>,
+}
+
+impl Attachment {
+    /// Whether it is an observer of devgate's, which decides nothing.
+    pub fn observes(&self) -> bool {
+        self.generator == Some(Generator::Observer) && self.meaning.looks_on()
+    }
 }
 
 /// A cgroup with its own programs.

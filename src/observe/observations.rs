@@ -12,8 +12,8 @@ use crate::kernel::{Events, Map};
 /// The maps' names, in the order in which the program refers to them.
 pub(super) const NAMES: [&str; 3] = ["requests", "rooms", "events"];
 
-/// The key of what found no room.
-const NO_ROOM: RoomKey = [0; 8];
+/// In place of a cgroup's id: what found no room at all.
+pub const NO_ROOM: u64 = 0;
 
 /// What an observer counts. It may be read while requests are made.
 #[derive(Debug)]
@@ -82,14 +82,14 @@ impl Observations {
         self.each_room(|id, room| {
             let requests = u64_at(room, room::LOST);
             if requests > 0 {
-                lost.push(Lost { cgroup_id: Some(id).filter(|id| *id != 0), requests });
+                lost.push(Lost { cgroup_id: Some(id).filter(|id| *id != NO_ROOM), requests });
             }
         })?;
         Ok(lost)
     }
 
     /// Every row, by the id of the cgroup whose room it takes. A row whose room is gone is by the
-    /// cgroup that asked. Key 0 has what found no room at all.
+    /// cgroup that asked. [`NO_ROOM`] has what found none.
     ///
     /// # Errors
     /// A map can't be read.
@@ -116,7 +116,7 @@ impl Observations {
     /// The map can't be read.
     pub fn rooms(&self) -> Result<Vec<u64>, ObserveError> {
         let mut ids = Vec::new();
-        self.each_room(|id, _| ids.extend(Some(id).filter(|id| *id != 0)))?;
+        self.each_room(|id, _| ids.extend(Some(id).filter(|id| *id != NO_ROOM)))?;
         Ok(ids)
     }
 
@@ -149,7 +149,7 @@ impl Observations {
     /// # Errors
     /// A map can't be changed; some rows may be gone.
     pub fn forget(&self, cgroups: &[u64]) -> Result<(), ObserveError> {
-        let cgroups: HashSet<u64> = cgroups.iter().copied().filter(|id| *id != 0).collect();
+        let cgroups: HashSet<u64> = cgroups.iter().copied().filter(|id| *id != NO_ROOM).collect();
         let halves: HashSet<u32> = cgroups.iter().map(|id| *id as u32).collect();
         let mut keys: Vec<Key> = Vec::new();
         let find = |key: &Key, row: &Row| {
@@ -182,7 +182,7 @@ impl Observations {
 
     /// Makes a room before anything is asked; `None` is for what finds none.
     pub(super) fn make_room(&self, cgroup: Option<u64>) -> Result<(), ObserveError> {
-        let key = cgroup.map_or(NO_ROOM, u64::to_ne_bytes);
+        let key = cgroup.unwrap_or(NO_ROOM).to_ne_bytes();
         self.rooms.set(&key, &[0; room::BYTES]).map_err(using(ROOMS))
     }
 }

@@ -92,6 +92,12 @@ impl Observer {
         self.observed.iter().try_for_each(|observed| pin_link(dir, observed))
     }
 
+    /// Where the link to the cgroup with this id is pinned, if the observer in `dir` is attached
+    /// to it.
+    pub fn link_path(dir: &Path, cgroup_id: u64) -> PathBuf {
+        link_path(dir, cgroup_id)
+    }
+
     /// The observer that is pinned in `dir`, if one is.
     ///
     /// # Errors

@@ -146,8 +146,12 @@ fn used_of(
             Number::Any => rule.minor(),
             minor => minor,
         };
-        let request =
-            Request { device_type, major, minor: exactly(minor, others.minor), access: Access::NONE };
+        let request = Request {
+            device_type,
+            major,
+            minor: exactly(minor, others.minor),
+            access: Access::NONE,
+        };
         let decision = rule.matches(&request).then(|| config.decide(&request))?;
         let bits = decision.bits.iter().filter(|bit| {
             bit.rule == Some(index)
@@ -155,8 +159,7 @@ fn used_of(
                 && learnt.access().contains(bit.bit)
         });
         let bits = bits.fold(Access::NONE, |bits, bit| bits.union(bit.bit));
-        let rule =
-            Rule::new(Verdict::Allow, learnt.device_type(), learnt.major(), minor, bits);
+        let rule = Rule::new(Verdict::Allow, learnt.device_type(), learnt.major(), minor, bits);
         (!bits.is_none()).then_some(rule)
     };
     used.rules().iter().filter_map(of).collect()

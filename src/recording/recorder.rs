@@ -136,8 +136,7 @@ impl Recorder {
         self.ongoing.write(&Ongoing { version: Version, name, container, cgroup, started })?;
         let pinned = self.pins.parent().map_or(Ok(()), |above| PinDir::make(above).map(drop));
         let pinned = pinned.map_err(RecordingError::from);
-        let pinned = pinned
-            .and_then(|()| observer.pin(&self.pin_dir(id)).map_err(observing));
+        let pinned = pinned.and_then(|()| observer.pin(&self.pin_dir(id)).map_err(observing));
         if pinned.is_err() {
             // If it stays, it goes with the cgroup.
             let _ = self.ongoing.remove(&id);
@@ -209,11 +208,7 @@ impl Recorder {
 
     /// Writes what was asked so far; unless it goes on, what is pinned for it goes. `None` if there
     /// was nothing to write.
-    fn write(
-        &self,
-        id: u64,
-        progress: Progress,
-    ) -> Result<Option<RecordingName>, RecordingError> {
+    fn write(&self, id: u64, progress: Progress) -> Result<Option<RecordingName>, RecordingError> {
         let Some(Ongoing { name, .. }) = self.ongoing.get(&id)? else { return Ok(None) };
         let kept = self.kept()?;
         let mut locked = kept.lock(&name)?;

@@ -233,7 +233,12 @@ mod tests {
         let mut recording = recording();
         recording.put(run(1, &[asked("c 1:3 r", Answer::Allowed, "sh")]));
         let text = serde_json::to_string(&recording).unwrap();
-        assert!(text.contains(r#""rules":[{"allow":true,"type":"c","major":1,"minor":3,"access":"r","comment":"#), "{text}");
+        assert!(
+            text.contains(
+                r#""rules":[{"allow":true,"type":"c","major":1,"minor":3,"access":"r","comment":"#
+            ),
+            "{text}"
+        );
         let read: Recording = serde_json::from_str(&text).unwrap();
         assert_eq!((read.runs, read.earlier), (recording.runs, recording.earlier));
     }

@@ -154,7 +154,10 @@ fn a_running_container_is_recorded_from_now_on_until_it_is_stopped() {
     container.opener.verdict(&request("c 1:5 r"));
     let run = devgate(&["record", "remove", "c1"], "");
     assert!(run.failure().contains("recording c1 goes on"), "{run:?}");
-    assert_eq!(devgate(&["record", "stop", "c1"], "").success(), "stopped; devgate record show c1\n");
+    assert_eq!(
+        devgate(&["record", "stop", "c1"], "").success(),
+        "stopped; devgate record show c1\n"
+    );
     container.opener.verdict(&request("c 1:5 r"));
     let shown = show("c1");
     assert_eq!((shown.count("c 1:11 r", "denied"), shown.count("c 1:5 r", "allowed")), (1, 1));

@@ -133,8 +133,7 @@ fn a_comparison_misses_nothing() {
             }
             let refused: Vec<Request> =
                 difference.refused.iter().map(|refused| refused.asked.request).collect();
-            let is_denied =
-                |request: &Request| config.decide(request).verdict == Verdict::Deny;
+            let is_denied = |request: &Request| config.decide(request).verdict == Verdict::Deny;
             let expected = all.iter().map(|asked| asked.request).filter(is_denied);
             assert_eq!(refused, expected.collect::<Vec<_>>(), "{case}");
         }
@@ -153,13 +152,10 @@ fn assert_unused(
 ) {
     let used = used.decide(request);
     for (bit, used) in config.decide(request).bits.iter().zip(used.bits) {
-        let names = |rule: &devgate::policy::Rule| {
-            rule.matches(request) && rule.access().contains(bit.bit)
-        };
+        let names =
+            |rule: &devgate::policy::Rule| rule.matches(request) && rule.access().contains(bit.bit);
         let is_listed = unused.iter().any(|unused| {
-            Some(unused.index) == bit.rule
-                && names(&unused.rule)
-                && !unused.used.iter().any(names)
+            Some(unused.index) == bit.rule && names(&unused.rule) && !unused.used.iter().any(names)
         });
         let is_unused = bit.verdict == Verdict::Allow && used.verdict == Verdict::Deny;
         assert_eq!(is_listed, is_unused, "{request}, {}: {unused:?}\n{case}", bit.bit);

@@ -142,7 +142,8 @@ fn a_killed_container_or_conmon_loses_nothing() {
             assert_eq!(podman.start(&options, STEPS).wait().code, Some(0));
             printed(&podman, "killed");
             for victim in victims {
-                let format = if *victim == "init" { "{{.State.Pid}}" } else { "{{.State.ConmonPid}}" };
+                let format =
+                    if *victim == "init" { "{{.State.Pid}}" } else { "{{.State.ConmonPid}}" };
                 let pid = podman.inspect("killed", format);
                 let pid = nix::unistd::Pid::from_raw(pid.parse().expect("a process id"));
                 nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");

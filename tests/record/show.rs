@@ -30,19 +30,14 @@ fn the_rules_are_those_of_a_config() {
     }
     record("show::the_rules_are_those_of_a_config");
     let plain = rules(&["--no-comments"]);
-    let rule = |major: u32, minor: u32, access: &str| {
-        json!({"allow": true, "type": "c", "major": major, "minor": minor, "access": access})
-    };
-    let expected = [
-        rule(1, 3, "rw"),
-        rule(1, 5, "r"),
-        rule(1, 7, "r"),
-        rule(10, 229, "w"),
-        rule(600, 1, "m"),
-    ];
+    let rule = |major: u32, minor: u32, access: &str| json!({"allow": true, "type": "c", "major": major, "minor": minor, "access": access});
+    let expected =
+        [rule(1, 3, "rw"), rule(1, 5, "r"), rule(1, 7, "r"), rule(10, 229, "w"), rule(600, 1, "m")];
     assert_eq!(plain, expected);
     let commented = rules(&[]);
-    assert!(commented[0]["comment"].as_str().expect("text").starts_with("/dev/null; 1 request; by "));
+    assert!(
+        commented[0]["comment"].as_str().expect("text").starts_with("/dev/null; 1 request; by ")
+    );
     let with_denied = rules(&["--with-denied"]);
     assert_eq!(with_denied.len(), 7);
     let comment = with_denied[2]["comment"].as_str().expect("text");

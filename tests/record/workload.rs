@@ -23,14 +23,8 @@ pub const ALLOWED: [&str; 2] =
     ["--device-cgroup-rule=c 10:229 rw", "--device-cgroup-rule=b 510:* rwm"];
 
 /// The rules that are learnt from it. The runtime asks for `c 1:3 rw` itself.
-pub const LEARNT: [&str; 6] = [
-    "c 1:3 rw",
-    "c 1:5 r",
-    "c 1:7 rw",
-    "c 10:229 rm",
-    "c 510:8 m",
-    "b 510:7 rm",
-];
+pub const LEARNT: [&str; 6] =
+    ["c 1:3 rw", "c 1:5 r", "c 1:7 rw", "c 10:229 rm", "c 510:8 m", "b 510:7 rm"];
 
 /// A recording as `devgate record show --format json` prints it.
 pub struct Shown(Value);

@@ -16,10 +16,12 @@ pub struct Record {
 #[derive(Debug, Subcommand)]
 pub enum RecordCommand {
     /// Record what a running container asks for, until it ends or `record stop`
-    #[command(after_help = "To record a container from its start on, give the hook --record, or the \
+    #[command(
+        after_help = "To record a container from its start on, give the hook --record, or the \
 container the annotation io.devgate.record=NAME.\n\n\
 Example:\n\
-\x20 devgate record start 630b76a2f65f --name web")]
+\x20 devgate record start 630b76a2f65f --name web"
+    )]
     Start(Start),
     /// Stop recording a container that runs on
     #[command(after_help = "Example:\n\

@@ -50,7 +50,9 @@ fn start(recorder: &Recorder, args: &Start, out: &mut Vec<u8>) -> anyhow::Result
     let name = match (&args.name, &container) {
         (Some(name), _) => name.clone(),
         (None, Some(id)) => own_name(id)?,
-        (None, None) => bail!("no container's id is known for this cgroup: name the recording (--name)"),
+        (None, None) => {
+            bail!("no container's id is known for this cgroup: name the recording (--name)")
+        }
     };
     cgroup.guard()?;
     let subject = Subject { cgroup: &cgroup, container, name: name.clone(), rows: args.rows };

@@ -51,8 +51,7 @@ fn node(rule: &Rule) -> Option<String> {
         Number::Exactly(minor) => Some(minor),
         Number::Any => None,
     };
-    let is_everywhere =
-        device_type == DeviceType::Char && EVERYWHERE.contains(&(major, minor));
+    let is_everywhere = device_type == DeviceType::Char && EVERYWHERE.contains(&(major, minor));
     let makes_its_own = rule.access().contains(Access::MKNOD);
     if is_everywhere || makes_its_own {
         return None;

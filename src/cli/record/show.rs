@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 
 use devgate::observe::Method;
+use devgate::oci::DeviceEntry;
 use devgate::recording::{
     Answer, Asked, Commented, Denied, Learnt, Progress, Recorder, Recording, Run, boot, learn,
 };
-use devgate::oci::DeviceEntry;
 
 use super::args::{Show, ShowFormat};
 use super::podman;

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use super::super::denial::{Asker, Certainty};
+use super::super::{Asker, Certainty, Denial, Identity};
 use super::*;
+use crate::container::{Time, Version};
 
 fn time(seconds: u64) -> Time {
     let epoch: Time = "1970-01-01T00:00:00Z".parse().unwrap();
@@ -21,10 +22,10 @@ fn denial(request: &str, count: u64) -> Denial {
     }
 }
 
-fn ended(cgroup_id: u64, denials: Vec<Denial>) -> Ended {
-    let named = Named { container: Some("c1".to_owned()), ..Named::default() };
-    let (cgroup, ended) = (Some("/sys/fs/cgroup/x".into()), time(cgroup_id));
-    Ended { version: Version, cgroup_id, cgroup, named, ended, lost: 0, denials }
+fn ended(cgroup_id: u64, denials: Vec<Denial>) -> Denied {
+    let identity = Identity { container: Some("c1".to_owned()), ..Identity::default() };
+    let (cgroup, ended) = (Some("/sys/fs/cgroup/x".into()), Some(time(cgroup_id)));
+    Denied { version: Version, cgroup_id, cgroup, identity, ended, lost: 0, denials }
 }
 
 fn store() -> (tempfile::TempDir, EndedStore) {
@@ -33,7 +34,7 @@ fn store() -> (tempfile::TempDir, EndedStore) {
     (above, EndedStore::of(&run).unwrap())
 }
 
-fn all(store: &EndedStore) -> Vec<Ended> {
+fn all(store: &EndedStore) -> Vec<Denied> {
     let (all, failed) = store.all().unwrap();
     assert!(failed.is_empty(), "{failed:?}");
     all
@@ -59,10 +60,10 @@ fn a_container_whose_rows_are_moved_in_two_goes_loses_no_count() {
     first.lost = 5;
     store.add(first.clone()).unwrap();
     let mut rest = ended(7, vec![tun]);
-    rest.named.name = Some("web".to_owned());
-    rest.ended = time(99);
+    rest.identity.name = Some("web".to_owned());
+    rest.ended = Some(time(99));
     store.add(rest).unwrap();
-    first.named.name = Some("web".to_owned());
+    first.identity.name = Some("web".to_owned());
     assert_eq!(all(&store), [first]);
     // A reading that was made earlier and comes later changes nothing.
     store.add(ended(7, vec![denial("c 10:229 rw", 1)])).unwrap();

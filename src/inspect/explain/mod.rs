@@ -3,7 +3,7 @@
 mod known;
 mod why;
 
-pub use why::{Decided, Why};
+pub use why::{Decided, Why, of_policy as why_of};
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -56,7 +56,7 @@ impl fmt::Display for Decided {
 }
 
 /// The policy's rules that decide `request`.
-pub(super) fn of_policy(policy: &Policy, request: &Request) -> Why {
+pub fn of_policy(policy: &Policy, request: &Request) -> Why {
     let rule = |index| Some((*policy.rules().get(index)?, policy.origin(index)));
     Why::Rules(deciding(&policy.decide(request), request.access, rule))
 }

@@ -1,0 +1,130 @@
+//! Containers that ended: their rows are moved from the observer's map to files, and their room
+//! is for others.
+//!
+//! # Why no count is lost
+//! Only rows of cgroups that are gone are moved. A cgroup is removed when no process is in it, and in
+//! none below, and none can come to it any more. So nothing is asked there after the rows were
+//! read, and what is removed is what was read. The file is written before a row is removed: a
+//! kill leaves rows in both, which are the same.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::StandingError;
+use super::denied::Denied;
+use super::ended::EndedStore;
+use super::resolver::{Account, Clock, Resolver};
+use crate::bpffs::PinDir;
+use crate::cgroup::CgroupIds;
+use crate::observe::{NO_ROOM, OBSERVE, Observations, Observer};
+
+/// Who tidies up after containers, and remembers which they were.
+#[derive(Debug, Default)]
+pub struct Tidier {
+    resolver: Resolver,
+    /// Rooms of which is known whose they are.
+    known: HashSet<u64>,
+}
+
+/// What was moved.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// Containers, or other cgroups, that were denied something.
+    pub kept: usize,
+    /// Those that were not: nothing of them is kept.
+    pub forgotten: usize,
+}
+
+/// Moves the rows of containers that ended. `None` if nothing is observed: then this is one open(2)
+/// that fails.
+///
+/// # Errors
+/// Rows of a container that ended are in the map still.
+pub fn tidy() -> Result<Option<Moved>, StandingError> {
+    let pins = Path::new(OBSERVE);
+    if PinDir::existing(pins)?.is_none() {
+        return Ok(None);
+    }
+    let Some(observer) = Observer::pinned(pins)? else { return Ok(None) };
+    Tidier::default().tidy(observer.observations()).map(Some)
+}
+
+impl Tidier {
+    /// Learns whose the rooms are that are new.
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn learn(&mut self, observations: &Observations) -> Result<(), StandingError> {
+        let rooms: HashSet<u64> = observations.rooms()?.into_iter().collect();
+        for id in rooms.difference(&self.known) {
+            self.resolver.learn(*id);
+        }
+        self.known = rooms;
+        Ok(())
+    }
+
+    /// Moves the rows of containers that ended.
+    ///
+    /// # Errors
+    /// Rows of a container that ended are in the map still.
+    pub fn tidy(&mut self, observations: &Observations) -> Result<Moved, StandingError> {
+        let alive = CgroupIds::new()?;
+        let mut moved = Moved::default();
+        if !has_dead(observations, &alive)? {
+            return Ok(moved);
+        }
+        let clock = Clock::now();
+        let mut store = None;
+        let mut rooms = observations.by_room()?;
+        rooms.remove(&NO_ROOM);
+        for account in self.resolver.accounts(rooms)? {
+            if alive.has(account.cgroup_id)? {
+                continue;
+            }
+            let denied = self.resolver.denied(&account, &alive, clock)?;
+            match denied.is_nothing() {
+                true => moved.forgotten += 1,
+                false => {
+                    keep(&mut store, denied)?;
+                    moved.kept += 1;
+                }
+            }
+            observations.forget(&cgroups(&account))?;
+            self.resolver.forget(account.cgroup_id);
+            self.known.remove(&account.cgroup_id);
+        }
+        Ok(moved)
+    }
+}
+
+/// The cgroups whose rows are an account's.
+fn cgroups(account: &Account) -> Vec<u64> {
+    match account.is_shared {
+        // The room is there for others.
+        true => account.rows.rows.iter().map(|row| row.cgroup_id).collect(),
+        false => vec![account.cgroup_id],
+    }
+}
+
+/// Most often nothing ended: then the rows are not looked up.
+fn has_dead(observations: &Observations, alive: &CgroupIds) -> Result<bool, StandingError> {
+    let mut asked = HashSet::new();
+    observations.each(|row| {
+        asked.insert(row.cgroup_id);
+    })?;
+    asked.extend(observations.rooms()?);
+    for id in asked {
+        if !alive.has(id)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn keep(store: &mut Option<EndedStore>, denied: Denied) -> Result<(), StandingError> {
+    let store = match store {
+        Some(store) => store,
+        None => store.insert(EndedStore::open()?),
+    };
+    Ok(store.add(denied)?)
+}
