@@ -30,6 +30,7 @@ mod modes;
 mod names;
 mod observe;
 mod poststop;
+mod record;
 mod spec;
 mod table;
 mod target;
@@ -100,6 +101,7 @@ pub fn main() -> ExitCode {
             | Command::Forget(_)
             | Command::Gc(_)
             | Command::Observe(_)
+            | Command::Record(_)
     );
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
@@ -163,6 +165,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Update(args) => update::run(&args, out),
         Command::History(args) => history::run(&args, out),
         Command::Forget(args) => granted::forget(&args, out),
+        Command::Record(record) => record::run(&record, out),
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Guard(guard) => guard::run(&guard),

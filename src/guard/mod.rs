@@ -20,6 +20,7 @@ mod finder;
 mod look;
 mod mend;
 mod record_watch;
+mod recordings;
 mod rounds;
 mod trouble;
 mod watched;

@@ -13,6 +13,7 @@ use super::actions::failed;
 use super::event::Event;
 use super::finder::Finder;
 use super::record_watch::{Changed, RecordWatch};
+use super::recordings::Recordings;
 use super::trouble::Trouble;
 use super::watched::{Glance, Watched};
 use crate::container::{ContainerId, RecordStore, StoreError};
@@ -51,6 +52,7 @@ pub struct Guard {
     pub(super) finder: Finder,
     /// When the directory of pins last changed, as far as it was listed.
     pins_listed: Option<SystemTime>,
+    pub(super) recordings: Recordings,
     pub(super) events: Vec<Event>,
 }
 
@@ -71,6 +73,7 @@ impl Guard {
             unusable: HashMap::new(),
             finder,
             pins_listed: None,
+            recordings: Recordings::default(),
             events: Vec::new(),
         };
         guard.load_all()?;
@@ -92,6 +95,7 @@ impl Guard {
         self.expire();
         self.glance();
         self.find();
+        self.write_recordings();
         Ok(std::mem::take(&mut self.events))
     }
 

@@ -12,5 +12,6 @@ mod daemon;
 mod image;
 mod kinds;
 mod pods;
+mod recorded;
 mod spec;
 mod version;
