@@ -6,6 +6,7 @@ mod observed;
 mod poststop;
 mod recorded;
 mod rootless;
+pub mod stats;
 
 pub use annotations::{Annotated, AnnotationError};
 pub use log::{Guarded, Log, LogError, LogFormat, Record};

@@ -77,7 +77,12 @@ fn ask() -> Known {
         Err(_) => return untold(),
     };
     let dump = || Program::of(program.as_fd()).ok()?.insns().ok();
-    let calls: Vec<i32> = dump().unwrap_or_default().iter().filter(|insn| insn.code == CALL).map(|insn| insn.imm).collect();
+    let calls: Vec<i32> = dump()
+        .unwrap_or_default()
+        .iter()
+        .filter(|insn| insn.code == CALL)
+        .map(|insn| insn.imm)
+        .collect();
     match calls[..] {
         [distance] if distance != 0 => Known::At(distance),
         _ => untold(),
