@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::container::{ContainerId, RecordStore, StoreError};
+use crate::denials::{self, Moved, StandingError};
 use crate::hold::{HoldError, PINS, Pins};
 use crate::run_dir::RunDirError;
 
@@ -35,6 +36,9 @@ pub enum GcError {
     /// The directory of pins can't be used, or a pin can't be read or removed.
     #[error(transparent)]
     Pin(#[from] HoldError),
+    /// What ended containers were denied can't be moved.
+    #[error(transparent)]
+    Denials(#[from] StandingError),
 }
 
 /// What was found of one kind, by its names.
@@ -79,6 +83,18 @@ pub fn pins(mode: Mode) -> Found<u64> {
         }
     }
     found
+}
+
+/// Moves what containers that ended were denied out of the observer's maps, before their records are
+/// removed: these tell which containers they were. `None` if nothing is observed.
+///
+/// # Errors
+/// Something stays there.
+pub fn denials(mode: Mode) -> Result<Option<Moved>, GcError> {
+    Ok(match mode {
+        Mode::Remove => denials::tidy()?,
+        Mode::DryRun => denials::dead()?,
+    })
 }
 
 /// The records whose cgroup is gone, by their containers' ids. One that somebody is changing

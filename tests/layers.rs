@@ -83,6 +83,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
     (
         "hook",
         &[
+            "bpffs",
             "cgroup",
             "change",
             "container",
@@ -92,6 +93,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "files",
             "hold",
             "kernel",
+            "observe",
             "oci",
             "policy",
             "run_dir",
@@ -113,6 +115,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "install",
             "kernel",
             "mounts",
+            "observe",
             "policy",
             "run_dir",
         ],
@@ -121,6 +124,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
         "guard",
         &[
             "bpf",
+            "bpffs",
             "cgroup",
             "change",
             "container",
@@ -133,6 +137,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "inspect",
             "install",
             "kernel",
+            "observe",
             "oci",
             "policy",
             "run_dir",

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use devgate::hook::{Annotated, Log, Record, Released, release, sweep_dead_pins};
+use devgate::hook::{Annotated, Log, Record, Released, keep_denials, release, sweep_dead_pins};
 use devgate::oci::State;
 
 use super::args::Hook;
@@ -16,6 +16,7 @@ pub fn run(hook: &Hook, state: &State, start: Instant, out: &mut Vec<u8>) -> any
     }
     let mut warnings = Vec::new();
     let mut logs = logs(&hook.options, state, &mut warnings);
+    warnings.extend(keep_denials());
     let released = release(state, hook.options.rootless.into());
     warnings.extend(sweep_dead_pins());
     for warning in &warnings {
@@ -51,6 +52,7 @@ fn logs(options: &HookOptions, state: &State, warnings: &mut Vec<String>) -> Vec
 const PLAN: &str = "\
 plan (dry run: nothing is looked up or changed):
   find the container's record below /run/devgate/containers
+  move what it was denied to a file below /run/devgate/denials, if that is observed
   leave everything if the record's cgroup is still there
   remove the pin of that cgroup's link and the record
 ";

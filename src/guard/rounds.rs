@@ -12,6 +12,7 @@ use super::Options;
 use super::actions::failed;
 use super::event::Event;
 use super::finder::Finder;
+use super::observing::Observing;
 use super::record_watch::{Changed, RecordWatch};
 use super::trouble::Trouble;
 use super::watched::{Glance, Watched};
@@ -51,6 +52,7 @@ pub struct Guard {
     pub(super) finder: Finder,
     /// When the directory of pins last changed, as far as it was listed.
     pins_listed: Option<SystemTime>,
+    observing: Observing,
     pub(super) events: Vec<Event>,
 }
 
@@ -71,6 +73,7 @@ impl Guard {
             unusable: HashMap::new(),
             finder,
             pins_listed: None,
+            observing: Observing::default(),
             events: Vec::new(),
         };
         guard.load_all()?;
@@ -92,7 +95,16 @@ impl Guard {
         self.expire();
         self.glance();
         self.find();
+        self.observe();
         Ok(std::mem::take(&mut self.events))
+    }
+
+    /// What containers are denied is no matter of their policies: it comes last.
+    fn observe(&mut self) {
+        let start = Instant::now();
+        for message in self.observing.look(start) {
+            self.events.push(failed(None, None, message, start));
+        }
     }
 
     fn follow_records(&mut self) -> Result<(), GuardError> {

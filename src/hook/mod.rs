@@ -8,7 +8,9 @@ mod rootless;
 
 pub use annotations::{Annotated, AnnotationError};
 pub use log::{Guarded, Log, LogError, LogFormat, Record};
-pub use poststop::{ReleaseError, Released, StageError, release, stage, sweep_dead_pins};
+pub use poststop::{
+    ReleaseError, Released, StageError, keep_denials, release, stage, sweep_dead_pins,
+};
 pub use recorded::RecordError;
 pub(crate) use recorded::Root;
 pub use rootless::in_user_namespace;
@@ -18,6 +20,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::cgroup::{Cgroup, CgroupError, Process};
+use crate::denials::{StandingError, cover_container};
 use crate::enforce::{EnforceError, EnforceOptions, InForce, PrepareError, enforce_if, prepare};
 use crate::errors::chain;
 use crate::oci::{OciError, State};
@@ -104,6 +107,8 @@ pub enum Enforced {
         unrecorded: Option<RecordError>,
         /// What is kept for the container and does not apply.
         kept_warnings: Vec<String>,
+        /// Why its requests are not observed, if they are to be.
+        unobserved: Option<StandingError>,
     },
     /// In a user namespace: the container starts without a program of ours.
     Skipped {
@@ -115,7 +120,8 @@ pub enum Enforced {
 impl Enforced {
     /// What the operator should know, besides the programs that are left.
     pub fn warnings(&self) -> Vec<String> {
-        let Enforced::Attached { in_force, unrecorded, kept_warnings, .. } = self else {
+        let Enforced::Attached { in_force, unrecorded, kept_warnings, unobserved, .. } = self
+        else {
             return Vec::new();
         };
         let mut warnings = in_force.warnings();
@@ -124,6 +130,11 @@ impl Enforced {
             let why = chain(error);
             format!("the container has no record, so it can't be changed while it runs: {why}")
         }));
+        warnings.extend(
+            unobserved.iter().map(|error| {
+                format!("what the container is denied is not counted: {}", chain(error))
+            }),
+        );
         warnings
     }
 }
@@ -163,9 +174,18 @@ pub(crate) fn run_in(
             let kept_warnings = std::mem::take(&mut kept.warnings);
             let started = recorded::Started { state, pid, config, default_devices, kept };
             let recorded = recorded::record(started, options.enforce, cgroup, &in_force);
+            // After the policy: an observer sees the verdicts of the programs before it.
+            let unobserved = cover_container(cgroup).err();
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
             let in_force = Box::new(in_force);
-            Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded, kept_warnings })
+            Ok(Enforced::Attached {
+                cgroup,
+                in_force,
+                insns,
+                unrecorded,
+                kept_warnings,
+                unobserved,
+            })
         }
         Err(cause)
             if options.rootless == Rootless::Warn
