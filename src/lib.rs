@@ -39,3 +39,4 @@ pub mod policy;
 pub mod run_dir;
 pub mod unit;
 pub mod verify;
+pub mod watch;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module with those that it may import, and for `kernel` nothing above it.
-const LAYERS: [(&str, &[&str]); 30] = [
+const LAYERS: [(&str, &[&str]); 31] = [
     ("device", &[]),
     ("bpffs", &[]),
     ("errors", &[]),
@@ -48,6 +48,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
             "verify",
         ],
     ),
+    ("watch", &["cgroup", "container", "device", "inspect", "observe", "policy"]),
     (
         "change",
         &[
@@ -123,6 +124,7 @@ const LAYERS: [(&str, &[&str]); 30] = [
     (
         "guard",
         &[
+            "analyze",
             "bpf",
             "bpffs",
             "cgroup",

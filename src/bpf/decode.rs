@@ -220,6 +220,8 @@ fn jump(insn: Insn, next: usize, len: usize, width: Width) -> Option<Result<Op, 
     let far = i64::from(insn.imm);
     let near = i64::from(insn.off);
     match (insn.code & CODE, width) {
+        // With a register for their operand they go where it says: `gotox` (`BPF_JA | BPF_X`).
+        (JA | CALL | EXIT, _) if insn.code & SOURCE_REG != 0 => None,
         (JA, Width::W64) => Some(target(near).map(|target| Op::Jump { target })),
         (JA, Width::W32) => Some(target(far).map(|target| Op::Jump { target })),
         (CALL, Width::W64) if insn.src() == 0 => Some(Ok(Op::Call { helper: insn.imm })),

@@ -18,6 +18,7 @@ struct Entry<'l> {
     container: Option<&'l str>,
     programs: Vec<u32>,
     held: Vec<u32>,
+    observers: Vec<u32>,
     summary: String,
     marks: Vec<String>,
 }
@@ -47,6 +48,7 @@ fn entry(listed: &Listed) -> Entry<'_> {
         container: listed.container.as_deref(),
         programs: listed.programs.iter().map(|program| program.id.number()).collect(),
         held: listed.held.iter().map(|id| id.number()).collect(),
+        observers: listed.observers.iter().map(|id| id.number()).collect(),
         summary: listed.summary.to_string(),
         marks: listed.marks.iter().map(ToString::to_string).collect(),
     }
@@ -90,9 +92,13 @@ fn programs(cgroup: &Listed) -> String {
             name => format!("{} {}{held}", program.id, describe::escaped(name)),
         }
     };
-    match cgroup.programs.as_slice() {
-        [] => String::new(),
-        [only] => one(only),
-        [first, rest @ ..] => format!("{} and {} more", one(first), rest.len()),
-    }
+    let (observers, others): (Vec<&Program>, Vec<&Program>) =
+        cgroup.programs.iter().partition(|program| cgroup.observers.contains(&program.id));
+    let others = match others.as_slice() {
+        [] => None,
+        [only] => Some(one(only)),
+        [first, rest @ ..] => Some(format!("{} and {} more", one(first), rest.len())),
+    };
+    let observed = observers.iter().map(|program| format!("observed by {}", program.id));
+    others.into_iter().chain(observed).collect::<Vec<_>>().join("; ")
 }

@@ -12,6 +12,8 @@ use crate::kernel::{ProgId, Stale};
 pub enum Identity {
     /// It decides every request as the container's policy does.
     Policy,
+    /// It is an observer of devgate's, which decides nothing.
+    Observer,
     /// It does not, or that can't be told.
     Other(Maker),
 }
@@ -102,6 +104,7 @@ impl fmt::Display for Finding {
             Finding::Above(cgroup, id, maker) => {
                 write!(f, "program {id} ({maker}) is attached to {}", cgroup.display())
             }
+            Finding::Extra(id, Identity::Observer) => write!(f, "program {id} observes"),
             Finding::Extra(id, Identity::Policy) => {
                 write!(f, "program {id} is the policy once more")
             }
@@ -133,6 +136,8 @@ pub fn decide(seen: &Seen, wanted: Wanted) -> Vec<Finding> {
         }
         if !has_copy && *identity == Identity::Policy {
             has_copy = true;
+        } else if *identity == Identity::Observer {
+            continue;
         } else if is_stale(identity, wanted.stale) {
             extra.push(Finding::Extra(*id, identity.clone()));
         }
@@ -142,7 +147,7 @@ pub fn decide(seen: &Seen, wanted: Wanted) -> Vec<Finding> {
     }
     findings.extend(extra);
     findings.extend(seen.above.iter().filter_map(|(cgroup, id, identity)| match identity {
-        Identity::Policy => None,
+        Identity::Policy | Identity::Observer => None,
         Identity::Other(maker) => Some(Finding::Above(cgroup.clone(), *id, maker.clone())),
     }));
     findings
@@ -155,6 +160,7 @@ fn is_policy((_, identity): &(ProgId, Identity)) -> bool {
 fn is_stale(identity: &Identity, stale: Stale) -> bool {
     let is_own = match identity {
         Identity::Policy => true,
+        Identity::Observer => false,
         Identity::Other(maker) => maker.generator == Some(Generator::Devgate),
     };
     match stale {

@@ -3,11 +3,12 @@
 use std::os::fd::AsFd;
 
 use super::decide::{Identity, Maker, Seen};
+use crate::analyze::Budget;
 use crate::bpf::{self, Op};
 use crate::cgroup::Cgroup;
 use crate::hold::{HoldError, Pins};
-use crate::inspect::Generator;
-use crate::kernel::{Attached, ProgId, Program, QueryError, query};
+use crate::inspect::{Generator, Meaning};
+use crate::kernel::{Attached, ProgId, Program, QueryError, Symbols, query};
 use crate::policy::Policy;
 use crate::verify::verify;
 
@@ -53,11 +54,21 @@ fn identify(id: ProgId, policy: &Policy) -> Identity {
     let unknown = Maker { generator: None, name: String::new() };
     let Ok(program) = Program::by_id(id) else { return Identity::Other(unknown) };
     let code = program.insns().map(bpf::Program::new).ok();
+    if program.is_named_observer() && looks_on(code.as_ref()) {
+        return Identity::Observer;
+    }
     let generator = Generator::of(&program.name, code.as_ref());
     match code.filter(|code| !calls(code)).map(|code| verify(code, policy)) {
         Some(Ok(_)) => Identity::Policy,
         Some(Err(_)) | None => Identity::Other(Maker { generator, name: program.name }),
     }
+}
+
+/// Where the kernel hides what the program does, its name is believed
+/// ([`Program::is_named_observer`]).
+fn looks_on(code: Option<&bpf::Program>) -> bool {
+    let Some(code) = code else { return true };
+    Meaning::of(code.clone(), &Symbols::default(), Budget::REPORT).of_observer().looks_on()
 }
 
 fn calls(code: &bpf::Program) -> bool {

@@ -56,14 +56,18 @@ pub struct Difference {
 /// Entries of tables that are compared in all.
 const MOST_COMPARED: usize = 1 << 20;
 
-/// Every difference between two programs that run for the cgroup and could be decoded.
+/// Every difference between two programs that run for the cgroup and could be decoded. Observers
+/// differ from all others, and that says nothing.
 ///
 /// # Errors
 /// [`DecodeError::TooLarge`] if there is too much to compare.
 pub fn differences(inspection: &Inspection) -> Result<Vec<Difference>, DecodeError> {
     let tables: Vec<Option<&Table>> = inspection
         .running()
-        .map(|(_, attachment)| attachment.meaning.answers.as_ref().ok())
+        .map(|(_, attachment)| Some(attachment).filter(|attachment| !attachment.observes()))
+        .map(|attachment| {
+            attachment.and_then(|attachment| attachment.meaning.answers.as_ref().ok())
+        })
         .map(|answers| answers.filter(|answers| answers.is_exact()).map(|it| &it.possible))
         .collect();
     let mut differences = Vec::new();

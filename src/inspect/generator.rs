@@ -3,13 +3,15 @@
 use std::fmt;
 
 use crate::bpf::{AluOp, CtxField, Op, Program, Size, Source, Width, decode};
-use crate::kernel::NAME_PREFIX;
+use crate::kernel::{NAME_PREFIX, OBSERVER_NAME};
 
 /// A generator of device programs that leaves marks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generator {
     /// Programs named `devgate...`.
     Devgate,
+    /// devgate's programs that look on ([`OBSERVER_NAME`]).
+    Observer,
     /// Programs named `sd_devices`.
     Systemd,
     /// By its shape; youki's is the same.
@@ -23,6 +25,7 @@ impl Generator {
     pub const fn name(self) -> &'static str {
         match self {
             Generator::Devgate => "devgate",
+            Generator::Observer => "devgate",
             Generator::Systemd => "systemd",
             Generator::Runc => "runc",
             Generator::Crun => "crun",
@@ -35,6 +38,7 @@ impl Generator {
             return Some(Generator::Devgate);
         }
         match name {
+            OBSERVER_NAME => Some(Generator::Observer),
             "sd_devices" => Some(Generator::Systemd),
             "" => by_shape(program?),
             _ => None,

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::{InspectError, Links, Opaque};
+use super::{InspectError, Links, Meaning, Opaque};
 use crate::analyze::{Budget, explore};
 use crate::bpf;
 use crate::cgroup::{Cgroup, CgroupError};
@@ -30,6 +30,8 @@ pub enum Summary {
     All,
     /// So many rules.
     Rules(usize),
+    /// Nothing decides here: there are observers alone.
+    Observed,
     /// It can't be told.
     Opaque,
 }
@@ -42,6 +44,7 @@ impl fmt::Display for Summary {
             Summary::All => f.write_str("all"),
             Summary::Rules(1) => f.write_str("1 rule"),
             Summary::Rules(count) => write!(f, "{count} rules"),
+            Summary::Observed => f.write_str("observed"),
             Summary::Opaque => f.write_str("opaque"),
         }
     }
@@ -87,6 +90,9 @@ pub struct Listed {
     pub programs: Vec<Program>,
     /// Those of them that a link holds.
     pub held: Vec<ProgId>,
+    /// Those of them that are observers of devgate's. They count neither for the summary nor for
+    /// the marks.
+    pub observers: Vec<ProgId>,
     /// What they come to.
     pub summary: Summary,
     /// Signs of trouble.
@@ -138,6 +144,11 @@ impl Known {
         let answers = self.answers.as_ref().ok()?;
         (answers.is_exact() && !self.may_set_retval).then_some(&answers.possible)
     }
+
+    fn looks_on(&self) -> bool {
+        let all = self.answers.as_ref().is_ok_and(|answers| *answers == Answers::everything());
+        all && !self.may_set_retval
+    }
 }
 
 /// A cgroup's own programs, each once, and those of them that a link holds.
@@ -148,8 +159,9 @@ struct Own {
 
 struct Lister<'l> {
     links: &'l Links,
-    /// What programs do, by tag and length: most containers have the same.
-    known: HashMap<([u8; 8], usize), Rc<Known>>,
+    /// What programs do, by tag and length, and whether they have an observer's name: most
+    /// containers have the same.
+    known: HashMap<([u8; 8], usize, bool), Rc<Known>>,
     symbols: Symbols,
     default: Option<Table>,
     listed: Vec<Listed>,
@@ -159,18 +171,30 @@ impl Lister<'_> {
     /// `above` has the meanings of the cgroups above that have programs.
     fn walk(&mut self, dir: &Path, above: &mut Vec<Vec<Rc<Known>>>) -> Result<(), ListError> {
         let Some(Own { programs, held }) = self.programs(dir)? else { return Ok(()) };
-        let meanings: Vec<Rc<Known>> =
-            programs.iter().map(|program| self.meaning(program)).collect();
+        let all: Vec<Rc<Known>> = programs.iter().map(|program| self.meaning(program)).collect();
+        let observes =
+            |program: &Program, known: &Known| program.is_named_observer() && known.looks_on();
+        let (mut observers, mut meanings) = (Vec::new(), Vec::new());
+        for (program, known) in programs.iter().zip(all) {
+            match observes(program, &known) {
+                true => observers.push(program.id),
+                false => meanings.push(known),
+            }
+        }
         let has_programs = !programs.is_empty();
         if has_programs {
             self.listed.push(Listed {
                 cgroup: dir.to_owned(),
                 depth: above.len(),
                 container: container_id(dir).map(str::to_owned),
-                summary: self.summary(&meanings),
+                summary: match meanings.is_empty() {
+                    true => Summary::Observed,
+                    false => self.summary(&meanings),
+                },
                 marks: marks(&meanings, above),
                 programs,
                 held,
+                observers,
             });
             above.push(meanings);
         }
@@ -205,26 +229,26 @@ impl Lister<'_> {
     }
 
     fn meaning(&mut self, program: &Program) -> Rc<Known> {
-        let key = (program.tag, program.insn_count);
+        let key = (program.tag, program.insn_count, program.is_named_observer());
         if let Some(known) = self.known.get(&key) {
             return Rc::clone(known);
         }
-        let known = match program.insns() {
+        let (meaning, read) = match program.insns() {
             Ok(insns) => {
-                let program = bpf::Program::new(insns);
-                let may_set_retval = bpf::retval_call(&program, &self.symbols).is_some();
-                let analysis = explore(&program, &self.symbols, Budget::REPORT);
-                let answers = analysis.map_err(Opaque::from);
-                let answers = answers.and_then(|analysis| Ok(Answers::of(&analysis)?));
-                Known { answers, may_set_retval }
+                let code = bpf::Program::new(insns);
+                (Meaning::of(code, &self.symbols, Budget::REPORT), true)
             }
-            Err(error) => {
-                let answers = Err(Opaque::Unread(error.to_string()));
-                return Rc::new(Known { answers, may_set_retval: true });
-            }
+            Err(error) => (Meaning::unread(&error), false),
         };
-        let known = Rc::new(known);
-        self.known.insert(key, Rc::clone(&known));
+        let meaning = match program.is_named_observer() {
+            true => meaning.of_observer(),
+            false => meaning,
+        };
+        let may_set_retval = meaning.retval.is_some();
+        let known = Rc::new(Known { answers: meaning.answers, may_set_retval });
+        if read {
+            self.known.insert(key, Rc::clone(&known));
+        }
         known
     }
 

@@ -49,6 +49,23 @@ impl Meaning {
         Meaning { program: Some(program), answers, decoded, retval }
     }
 
+    /// Whether it does nothing but look on: it allows everything.
+    pub fn looks_on(&self) -> bool {
+        let all = self.answers.as_ref().is_ok_and(|answers| *answers == Answers::everything());
+        all && self.retval.is_none()
+    }
+
+    /// Of a program with an observer's name ([`crate::kernel::Program::is_named_observer`]): what
+    /// the kernel hides of it is no more than looking on.
+    pub fn of_observer(self) -> Meaning {
+        if !self.retval.as_ref().is_some_and(RetvalReason::is_hidden) {
+            return self;
+        }
+        let answers = Answers::everything();
+        let decoded = decode(&answers.possible).map_err(Opaque::from);
+        Meaning { program: self.program, answers: Ok(answers), decoded, retval: None }
+    }
+
     pub(super) fn unread(error: &ProgramError) -> Meaning {
         let opaque = Opaque::Unread(error.to_string());
         let retval = Some(RetvalReason::Unseen(error.to_string()));

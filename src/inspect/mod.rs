@@ -76,6 +76,13 @@ pub struct Attachment {
     pub meaning: Rc<Meaning>,
 }
 
+impl Attachment {
+    /// Whether it is an observer of devgate's, which decides nothing.
+    pub fn observes(&self) -> bool {
+        self.generator == Some(Generator::Observer) && self.meaning.looks_on()
+    }
+}
+
 /// A cgroup with its own programs.
 #[derive(Clone, Debug)]
 pub struct Level {

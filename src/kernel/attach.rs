@@ -16,7 +16,7 @@ use super::attach_error::{AttachError, NotRestored};
 use super::list::{CgroupList, List};
 use super::load::Loaded;
 use super::lock::{Lock, Unlocked, lock};
-use super::program::ProgId;
+use super::program::{ProgId, Program};
 use super::replace::{Progress, Replacement};
 use super::retval::{self, RetvalPrograms};
 use super::undo::Ids;
@@ -219,7 +219,13 @@ impl Attachment<'_> {
         let detached = removed.into_iter().map(|old| old.id);
         // A program can be attached twice, by itself and by a link.
         let detached = detached.filter(|id| !left.contains_key(id)).collect();
-        let left = left.into_iter().collect();
+        let stays_by_right = |id: &ProgId| {
+            let program = Program::by_id(*id);
+            program.is_ok_and(|program| program.is_named_observer())
+        };
+        let left = left.into_iter();
+        let left =
+            left.filter(|(id, why)| *why != LeftReason::Link || !stays_by_right(id)).collect();
         Outcome { id, detached, left, overridden, unlocked: self.lock.err() }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use thiserror::Error;
 
+use super::load::OBSERVER_NAME;
 use super::query::QueryError;
 use super::sys;
 use super::take_off::take_off;
@@ -129,6 +130,13 @@ impl Program {
         }
         insns.truncate(info.xlated_prog_len as usize / Insn::SIZE);
         Ok(insns)
+    }
+
+    /// Whether it has the name of an observer. devgate alone gives it, and to programs that are
+    /// proven to allow everything: so it is what is left to go by where the kernel hides what
+    /// programs do.
+    pub fn is_named_observer(&self) -> bool {
+        self.name == OBSERVER_NAME
     }
 
     /// The tag as the kernel prints it: 16 hexadecimal digits.

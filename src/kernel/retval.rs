@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use super::program::{ProgId, Program};
 use super::query::{QueryError, query_effective};
 use super::symbols::Symbols;
-use crate::bpf::{self, RetvalCall, retval_call};
+use crate::bpf::{self, RetvalCall, RetvalCause, retval_call};
 
 /// What to do about programs that run after the new one and may set the return value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,16 @@ pub enum RetvalReason {
     Calls(RetvalCall),
     /// Its instructions can't be seen.
     Unseen(String),
+}
+
+impl RetvalReason {
+    /// Whether the kernel hides what the program does, and nothing is known against it.
+    pub fn is_hidden(&self) -> bool {
+        match self {
+            RetvalReason::Calls(call) => call.cause == RetvalCause::UnknownHelper,
+            RetvalReason::Unseen(_) => true,
+        }
+    }
 }
 
 impl fmt::Display for RetvalReason {
@@ -54,9 +64,15 @@ pub(super) fn after(
 
 /// Why the program may set the return value, if it may. One that is gone may not.
 fn may_set_retval(id: ProgId, symbols: &Symbols) -> Option<RetvalReason> {
-    match Program::by_id(id).and_then(|program| program.insns()) {
+    let program = match Program::by_id(id) {
+        Ok(program) => program,
+        Err(error) if error.is_gone() => return None,
+        Err(error) => return Some(RetvalReason::Unseen(error.to_string())),
+    };
+    let reason = match program.insns() {
         Ok(insns) => retval_call(&bpf::Program::new(insns), symbols).map(RetvalReason::Calls),
         Err(error) if error.is_gone() => None,
         Err(error) => Some(RetvalReason::Unseen(error.to_string())),
-    }
+    };
+    reason.filter(|reason| !(program.is_named_observer() && reason.is_hidden()))
 }

@@ -48,6 +48,14 @@ pub enum ObserveError {
     /// A cgroup can't be opened, or its id not be read.
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    /// The cgroups can't be listed.
+    #[error("{} can't be listed", path.display())]
+    List {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The program can't be attached.
     #[error("cgroup {} can't be observed: {}", cgroup.display(), link_error(*errno))]
     Link {

@@ -4,6 +4,7 @@
 //! verdict. It runs after the programs of the cgroups below, whatever these answered, so it
 //! neither changes nor replaces the programs that enforce.
 
+mod coverage;
 mod error;
 mod layout;
 mod observations;
@@ -12,8 +13,9 @@ mod observer;
 mod pins;
 mod program;
 
+pub use coverage::Coverage;
 pub use error::ObserveError;
 pub use observations::{Fill, NO_ROOM, Observations, Roomful};
 pub use observed::{Lost, Method, Observed, Requester, Seen};
-pub use observer::{Observer, Scope, Size, WithEvents};
+pub use observer::{Observer, Scope, Size, WithEvents, proven};
 pub use pins::OBSERVE;

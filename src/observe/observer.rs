@@ -12,7 +12,7 @@ use super::program::{Plan, program};
 use super::{Method, ObserveError};
 use crate::cgroup::Cgroup;
 use crate::kernel::{Events, LoadError, Loaded, Map, OpenLink, ProgId, load_observer};
-use crate::verify::prove_allows_all;
+use crate::verify::{AllowsAll, prove_allows_all};
 
 /// Whose requests are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,21 @@ pub enum WithEvents {
 /// Bytes of the ring: some 3,600 events.
 const RING: u32 = 1 << 18;
 
+/// The program of such an observer, proven to allow everything.
+///
+/// # Errors
+/// A mistake in devgate: it can't be made, or not be proven.
+pub fn proven(
+    method: Method,
+    scope: Scope,
+    size: Size,
+    events: WithEvents,
+) -> Result<AllowsAll, ObserveError> {
+    let plan = Plan { method, scope, rows: size.per_container, events: events == WithEvents::Yes };
+    let used = if plan.events { &SHAPES[..] } else { &SHAPES[..2] };
+    Ok(prove_allows_all(program(plan)?, used.to_vec())?)
+}
+
 /// A cgroup that is observed.
 #[derive(Debug)]
 pub(super) struct Observes {
@@ -105,10 +120,7 @@ impl Observer {
         events: WithEvents,
     ) -> Result<Observer, ObserveError> {
         let rows = size.rows()?;
-        let plan =
-            Plan { method, scope, rows: size.per_container, events: events == WithEvents::Yes };
-        let used = if plan.events { &SHAPES[..] } else { &SHAPES[..2] };
-        let proven = prove_allows_all(program(plan)?, used.to_vec())?;
+        let proven = proven(method, scope, size, events)?;
         let failed = |place: usize, entries| {
             move |errno| ObserveError::Map { name: NAMES[place], entries, errno }
         };

@@ -80,6 +80,9 @@ fn opcodes_that_are_not_known_are_shown() {
         (0xbf, 8, 0),  // sign-extending move
         (0x81, 0, 0),  // sign-extending load
         (0xe5, 0, 0),  // may_goto
+        (0x0d, 0, 0),  // gotox: a jump to where a register says
+        (0x8d, 0, 0),  // callx
+        (0x9d, 0, 0),  // exit, with a bit that means nothing
         (0xff, 0, 0),
         (0x00, 0, 0),
     ] {

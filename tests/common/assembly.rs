@@ -46,7 +46,7 @@ pub fn assemble(text: &str) -> Program {
     for statement in &statements {
         match statement.strip_suffix(':') {
             Some(label) => assert!(labels.insert(label, here).is_none(), "{label} comes twice"),
-            None => here += if statement.ends_with(" ll") { 2 } else { 1 },
+            None => here += if is_wide(statement) { 2 } else { 1 },
         }
     }
     let mut insns = Vec::new();
@@ -57,6 +57,10 @@ pub fn assemble(text: &str) -> Program {
     Program::new(insns)
 }
 
+fn is_wide(statement: &str) -> bool {
+    statement.ends_with(" ll") || statement.contains(" map ")
+}
+
 fn encode(statement: &str, here: usize, labels: &HashMap<&str, i64>) -> Option<Vec<Insn>> {
     let words: Vec<&str> = statement.split_whitespace().collect();
     let offset = |target: &str| match labels.get(target) {
@@ -64,6 +68,17 @@ fn encode(statement: &str, here: usize, labels: &HashMap<&str, i64>) -> Option<V
         None => target.parse().ok(),
     };
     let one = match words[..] {
+        // `BPF_PSEUDO_MAP_FD`, with the map's place in a list.
+        [dst, "=", "map", place] => {
+            let first = Insn::new(0x18, register(dst)?, Reg::R1, 0, place.parse().ok()?);
+            return Some(vec![first, Insn::new(0, Reg::R0, Reg::R0, 0, 0)]);
+        }
+        ["lock", size, base, at, "+=", src] => {
+            let plain = store(size, &format!("{base}{at}"), src)?;
+            let mut atomic = plain;
+            atomic.code = plain.code & 0x1f | 0xc0;
+            atomic
+        }
         ["exit"] => Insn::new(0x95, Reg::R0, Reg::R0, 0, 0),
         ["call", helper] => Insn::new(0x85, Reg::R0, Reg::R0, 0, helper.parse().ok()?),
         [size, at, "=", src] if size.starts_with("*(") => store(size, at, src)?,
@@ -95,7 +110,12 @@ fn store(size: &str, place: &str, src: &str) -> Option<Insn> {
     let code = code(&STORES, size)?;
     let place = place.strip_prefix("*)(")?.strip_suffix(')')?;
     let (base, at) = place.split_at(place.find(['+', '-'])?);
-    Some(Insn::new(code, register(base)?, register(src)?, at.parse().ok()?, 0))
+    let (base, at) = (register(base)?, at.parse().ok()?);
+    Some(match register(src) {
+        Some(src) => Insn::new(code, base, src, at, 0),
+        // BPF_ST, not BPF_STX.
+        None => Insn::new(code - 1, base, Reg::R0, at, immediate(src)?),
+    })
 }
 
 fn alu_class(dst: &str) -> u8 {

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use devgate::bpf::{Insn, Reg};
+use devgate::bpf::{Insn, MapShape, Reg};
 use devgate::kernel::{ProgId, Program};
 use nix::errno::Errno;
 
@@ -130,6 +130,16 @@ fn returning(result: i32) -> [Insn; 2] {
 pub fn map() -> OwnedFd {
     let mut attr: Attr = [0; 32];
     attr[..4].copy_from_slice(&[2, 4, 4, 1]);
+    descriptor(bpf(MAP_CREATE, &mut attr).expect("BPF_MAP_CREATE"))
+}
+
+/// A map of this shape.
+pub fn map_like(shape: MapShape) -> OwnedFd {
+    let mut attr: Attr = [0; 32];
+    attr[..4].copy_from_slice(&match shape {
+        MapShape::Hash { key, value } => [1, key.into(), value.into(), 1024],
+        MapShape::Ring => [27, 0, 0, 1 << 16],
+    });
     descriptor(bpf(MAP_CREATE, &mut attr).expect("BPF_MAP_CREATE"))
 }
 

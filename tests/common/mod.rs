@@ -17,6 +17,7 @@ pub mod own;
 pub mod public;
 pub mod random;
 pub mod require;
+pub mod sandbox;
 pub mod semantics;
 pub mod sleeper;
 pub mod systemd;

@@ -56,6 +56,7 @@ fn the_schema_is_what_the_readme_says() {
             "listed",
             "loaded",
             "name",
+            "observes",
             "opaque",
             "retval",
             "rules",

@@ -3,6 +3,7 @@
 mod counts;
 mod pins;
 mod rooms;
+mod shown;
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -4,9 +4,12 @@
 #   trixie/       a root file system with podman 5, crun, runc, criu and systemd
 #   containerd2/  containerd 2, alone in its folder: the runc beside it needs a newer libc
 #   nri/          hook-injector, a plugin of containerd 2
+#   qemu/         QEMU 10 with all of its libraries, for tests/kernels
+#   kernels/NAME  the kernels of tests/kernels/kernels.txt
 # What is there is not made again, unless this script is newer. As root.
 set -eu
 cd "$(dirname "$0")/../.."
+readonly kernels="$PWD/tests/kernels/kernels.txt"
 readonly testbed="$PWD/target/testbed" keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 packages() {
@@ -54,9 +57,14 @@ is_current() {
 }
 
 is_complete() {
-	for folder in trixie containerd2 nri; do
+	for folder in trixie containerd2 nri qemu $(table | sed 's:^:kernels/:; s: .*::'); do
 		is_current "$testbed/$folder" || return
 	done
+}
+
+# The rows of the table of kernels: NAME SUITE.
+table() {
+	grep -v '^#' "$kernels"
 }
 
 # Puts a finished folder in its place.
@@ -150,6 +158,38 @@ nri() {
 	finish "$new" "$testbed/nri"
 }
 
+# Debian 12's QEMU is older, and its packages may take the place of others.
+qemu() {
+	is_current "$testbed/qemu" && return
+	apt="$testbed/apt-qemu" new="$testbed/qemu.new"
+	rm -rf "$new"
+	mkdir "$new"
+	make_apt "$apt" "deb [signed-by=$keyring target=Packages] $mirror trixie main"
+	apt_get_in "$apt" install --download-only --yes qemu-system-x86
+	for package in "$apt"/cache/archives/*.deb; do
+		dpkg-deb -x "$package" "$new"
+	done
+	rm -rf "$apt"
+	finish "$new" "$testbed/qemu"
+}
+
+# NAME SUITE: the kernel of that suite's cloud images.
+kernel() {
+	is_current "$testbed/kernels/$1" && return
+	apt="$testbed/apt-$2" new="$testbed/kernels/$1.new"
+	rm -rf "$new"
+	mkdir -p "$new"
+	make_apt "$apt" "deb [signed-by=$keyring target=Packages] $mirror $2 main"
+	package="$(apt_get_in "$apt" install --simulate linux-image-cloud-amd64 |
+		sed -n 's/^Inst \(linux-image-[0-9][^ ]*\) .*/\1/p')"
+	apt_get_in "$apt" download "$package"
+	dpkg-deb --fsys-tarfile "$apt/$package"_*.deb |
+		tar -x -C "$new" --strip-components=2 --wildcards './boot/vmlinuz-*'
+	mv "$new"/vmlinuz-* "$new/vmlinuz"
+	rm -rf "$apt"
+	finish "$new" "$testbed/kernels/$1"
+}
+
 packages
 mkdir -p "$testbed"
 exec 9>"$testbed/lock"
@@ -165,6 +205,11 @@ readonly mirror="$(mirror)"
 	echo 'Acquire::Check-Valid-Until "false"; Acquire::Languages "none"; APT::Install-Recommends "false";'
 } >"$testbed/apt.conf"
 trixie &
+trixie=$!
 containerd2
 nri
-wait $!
+qemu
+table | while read -r name suite; do
+	kernel "$name" "$suite"
+done
+wait "$trixie"

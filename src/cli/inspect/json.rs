@@ -40,6 +40,7 @@ struct ProgramOutput {
     link: Option<LinkOutput>,
     listed: bool,
     runs: bool,
+    observes: bool,
     opaque: Option<String>,
     retval: Option<String>,
     #[serde(flatten)]
@@ -162,6 +163,7 @@ fn program(report: &Report, attachment: &Attachment) -> anyhow::Result<ProgramOu
         }),
         listed: attachment.listed,
         runs: attachment.runs,
+        observes: attachment.observes(),
         opaque: decoded.err().map(ToString::to_string),
         retval: attachment.meaning.retval.as_ref().map(ToString::to_string),
         meaning: decoded.ok().map(meaning).transpose()?,

@@ -86,6 +86,12 @@ fn meaning(
     let runs = if attachment.runs { "" } else { ", overridden below" };
     match &attachment.meaning.decoded {
         Err(opaque) => writeln!(out, "  program {id}{runs} is opaque: {opaque}")?,
+        Ok(_) if attachment.observes() => {
+            writeln!(
+                out,
+                "  program {id}{runs} observes: it counts requests and allows all of them"
+            )?;
+        }
         Ok(decoded) => {
             writeln!(out, "  program {id}{runs}:")?;
             self::decoded(decoded, names, out)?;
@@ -119,7 +125,8 @@ fn decoded(decoded: &Decoded, names: &Names, out: &mut Vec<u8>) -> io::Result<()
 }
 
 fn effective(report: &Report, names: &Names, out: &mut Vec<u8>) -> io::Result<()> {
-    let running: Vec<_> = report.inspection.running().collect();
+    let decides = |(_, attachment): &(_, &Attachment)| !attachment.observes();
+    let running: Vec<_> = report.inspection.running().filter(decides).collect();
     let effective = &report.effective;
     let uncertain = effective.uncertain.as_ref();
     match (running.as_slice(), uncertain.is_ok_and(Vec::is_empty)) {

@@ -1,0 +1,3 @@
+step release uname -r
+step demo devgate demo
+step doctor devgate doctor kernel cgroup
