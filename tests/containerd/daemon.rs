@@ -102,6 +102,13 @@ impl Containerd {
         String::from_utf8(stdout).expect("ctr prints text")
     }
 
+    /// What devgate prints on this machine, as its hooks see it.
+    #[track_caller]
+    pub fn devgate(&self, args: &[&str]) -> String {
+        let run: Run = isolated(DEVGATE).args(args).output().expect("devgate can be run").into();
+        run.success().to_owned()
+    }
+
     /// The hook's runs for this container.
     pub fn hook_runs(&self, container: &str) -> Vec<HookRun> {
         let mut runs = hook_runs(&self.place.path("hook.log"));
