@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::panicking;
 
+use crate::common::command::Run;
 use crate::common::engine::container::Gated;
 use crate::common::engine::place::Place;
 use crate::common::engine::watch::{HookRun, hook_runs, releases};
-use crate::common::engine::{CGROUP2, eventually, find, isolated};
+use crate::common::engine::{CGROUP2, DEVGATE, eventually, find, isolated};
 use crate::kinds::Kind;
 use crate::version::Version;
 

@@ -64,7 +64,9 @@ fn assert_denied(podman: &Podman, name: &str, when: &str) {
     let mut counts: Vec<(&str, u64)> = rows
         .iter()
         .filter(|row| (&row["major"], &row["minor"]) == (&10.into(), &229.into()))
-        .map(|row| (row["access"].as_str().expect("text"), row["count"].as_u64().expect("a number")))
+        .map(|row| {
+            (row["access"].as_str().expect("text"), row["count"].as_u64().expect("a number"))
+        })
         .collect();
     counts.sort_unstable();
     assert_eq!(counts, DENIED, "{when}: {rows:?}");
