@@ -299,6 +299,7 @@ mod tests {
             insns: 22,
             unrecorded: None,
             kept_warnings: Vec::new(),
+            unobserved: None,
         });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }
