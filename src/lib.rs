@@ -32,6 +32,7 @@ pub mod hook;
 pub mod inspect;
 pub mod install;
 pub mod kernel;
+pub mod metrics;
 pub mod mounts;
 pub mod observe;
 pub mod oci;

@@ -13,7 +13,7 @@ use super::hook_options::HookOptions;
 use super::install::args as install;
 pub use super::modes::{CompileFormat, DefaultDevicesMode, StageMode};
 use super::target::Target;
-use super::{denials, grant, granted, history, observe, update};
+use super::{denials, grant, granted, history, metrics, observe, update};
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
 ///
@@ -118,6 +118,9 @@ Examples:\n\
 \x20 devgate gc\n\
 \x20 devgate gc --dry-run --json")]
     Gc(Gc),
+    /// Print numbers for Prometheus, or serve them
+    #[command(after_help = metrics::EXAMPLES)]
+    Metrics(metrics::Metrics),
     /// Count what containers ask for and are denied, without a process that runs on
     #[command(after_help = observe::HELP)]
     Observe(observe::Observe),

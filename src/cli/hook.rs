@@ -7,18 +7,19 @@ use std::time::Instant;
 
 use devgate::enforce::{EnforceOptions, prepare};
 use devgate::hold::{HoldMode, PINS};
+use devgate::hook::stats::Ended;
 use devgate::hook::{
     Annotated, ContainerRules, Enforced, HookError, Log, Record, run as enforce, stage,
     sweep_dead_pins,
 };
 use devgate::kernel::{NAME_PREFIX, Stale};
-use devgate::oci::{Config, Document, HookInput, OciError, Stage, State, read_hook_call};
+use devgate::oci::{Config, Document, HookCall, HookInput, OciError, Stage, State, read_hook_call};
 use devgate::policy::Few;
 use devgate::unit::UnitMode;
 
 use super::args::Hook;
 use super::hook_options::HookOptions;
-use super::{Exit, complain, config, describe, poststop, warn};
+use super::{Exit, complain, config, counted, describe, poststop, warn};
 
 pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let start = Instant::now();
@@ -30,7 +31,15 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     }
     // First of all, so that a log which can't be used leaves everything as it was.
     let log = hook.options.log.as_ref().map(|path| Log::open(path, hook.options.log_format.into()));
-    let log = log.transpose()?;
+    let log = match log.transpose() {
+        Err(error) if !hook.dry_run => {
+            let error = HookError::from(error);
+            counted::count(stage_of(hook, &call), Ended::Failed((&error).into()), start.elapsed());
+            return Err(error.into());
+        }
+        log => log?,
+    };
+    let stage = stage_of(hook, &call);
     let input = call.and_then(|(_, call)| Ok(call.with_config()?));
     let mut warnings = Few::default();
     let job = input.and_then(|input| Job::new(hook, input, &mut warnings));
@@ -51,6 +60,7 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         complain(&format!("warning: {warning}"));
         warnings.push(warning);
     }
+    warnings.extend(counted::count(stage, counted::ended(&outcome), start.elapsed()));
     if !logs.is_empty() {
         let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
         append(&mut logs, &record);
@@ -66,6 +76,14 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// The stage that is counted: of a call that can't be read, the one that the registration names.
+fn stage_of(hook: &Hook, call: &Result<(Stage, HookCall), HookError>) -> Option<Stage> {
+    match call {
+        Ok((stage, _)) => Some(*stage),
+        Err(_) => hook.stage.map(Stage::from),
+    }
 }
 
 pub fn append(logs: &mut [Log], record: &Record) {

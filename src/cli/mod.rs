@@ -9,6 +9,7 @@ mod check;
 mod colour;
 mod compile;
 mod config;
+mod counted;
 mod demo;
 mod denials;
 mod describe;
@@ -24,6 +25,7 @@ mod inspect;
 mod install;
 mod ls;
 mod manual;
+mod metrics;
 mod modes;
 mod names;
 mod observe;
@@ -36,9 +38,11 @@ mod update;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{CommandFactory, Parser};
 use devgate::enforce::InForce;
+use devgate::hook::stats::{Ended, Reason};
 use devgate::kernel::Outcome;
 
 use args::{Args, Command};
@@ -67,10 +71,15 @@ impl From<Exit> for ExitCode {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    let start = Instant::now();
     let args = match parse() {
         Ok(args) => args,
         Err(error) => {
             let help = !error.use_stderr();
+            if !help && is_hook() {
+                let ended = Ended::Failed(Reason::Usage);
+                counted::count(None, ended, start.elapsed());
+            }
             // Nothing is left to be done if the terminal is gone.
             let _ = error.print();
             return if help { Exit::Success } else { Exit::Usage }.into();
@@ -134,6 +143,11 @@ fn parse() -> Result<Args, clap::Error> {
     }
 }
 
+/// Whether a runtime calls, most likely: a mistake in its registration lets no container start.
+fn is_hook() -> bool {
+    std::env::args_os().nth(1).is_some_and(|command| command == "hook")
+}
+
 fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     match command {
         Command::Hook(hook) => hook::run(&hook, out),
@@ -154,6 +168,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Guard(guard) => guard::run(&guard),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Gc(gc) => gc::run(&gc, out),
+        Command::Metrics(metrics) => metrics::run(&metrics, out),
         Command::Observe(observe) => observe::run(&observe, out),
         Command::Denials(denials) => denials::run(&denials, out),
         Command::Demo(demo) => demo::run(&demo, out),

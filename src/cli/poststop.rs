@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use devgate::hook::{Annotated, Log, Record, Released, release, sweep_dead_pins};
-use devgate::oci::State;
+use devgate::oci::{Stage, State};
 
 use super::args::Hook;
 use super::hook_options::HookOptions;
-use super::{Exit, complain, hook};
+use super::{Exit, complain, counted, hook};
 
 pub fn run(hook: &Hook, state: &State, start: Instant, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     if hook.dry_run {
@@ -21,6 +21,8 @@ pub fn run(hook: &Hook, state: &State, start: Instant, out: &mut Vec<u8>) -> any
     for warning in &warnings {
         complain(&format!("warning: {warning}"));
     }
+    let ended = counted::released(&released);
+    warnings.extend(counted::count(Some(Stage::Poststop), ended, start.elapsed()));
     if !logs.is_empty() {
         let record = Record::of_poststop(&state.id, &warnings, &released, start.elapsed());
         hook::append(&mut logs, &record);

@@ -5,6 +5,7 @@ mod log;
 mod poststop;
 mod recorded;
 mod rootless;
+pub mod stats;
 
 pub use annotations::{Annotated, AnnotationError};
 pub use log::{Guarded, Log, LogError, LogFormat, Record};
