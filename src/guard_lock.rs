@@ -8,11 +8,10 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use thiserror::Error;
 
-use crate::run_dir::{RunDir, RunDirError};
+use crate::run_dir::{RunDir, RunDirError, WHOLE, try_lock};
 
 /// The file in [`RunDir`].
 const FILE: &str = "guard.lock";
@@ -54,10 +53,10 @@ impl GuardLock {
     pub fn take(run: &RunDir) -> Result<GuardLock, GuardLockError> {
         let file = run.file(FILE)?;
         let path = || run.path().join(FILE);
-        match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole(libc::F_WRLCK))) {
-            Ok(_) => Ok(GuardLock { _file: file }),
-            Err(Errno::EAGAIN | Errno::EACCES) => Err(GuardLockError::Held { path: path() }),
-            Err(errno) => Err(GuardLockError::Lock { path: path(), source: errno.into() }),
+        match try_lock(&file) {
+            Ok(true) => Ok(GuardLock { _file: file }),
+            Ok(false) => Err(GuardLockError::Held { path: path() }),
+            Err(source) => Err(GuardLockError::Lock { path: path(), source }),
         }
     }
 
@@ -72,7 +71,7 @@ impl GuardLock {
             Err(source) => return Err(GuardLockError::Lock { path, source }),
             Ok(file) => file,
         };
-        let mut found = whole(libc::F_WRLCK);
+        let mut found = WHOLE;
         match fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)) {
             Ok(_) => Ok(found.l_type != libc::F_UNLCK as libc::c_short),
             Err(errno) => Err(GuardLockError::Lock { path, source: errno.into() }),
@@ -83,17 +82,6 @@ impl GuardLock {
 /// Whether a guard runs; not if that can't be told.
 pub fn guard_runs(run: &RunDir) -> bool {
     GuardLock::is_held(run).unwrap_or_default()
-}
-
-/// The whole file. The process id must be 0 for this kind of lock.
-fn whole(kind: libc::c_int) -> libc::flock {
-    libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    }
 }
 
 #[cfg(test)]

@@ -14,12 +14,17 @@ use common::require::{bpf, require};
 use serde_json::Value;
 
 /// What is in the package besides man pages; all of it is root's.
-const FILES: [(&str, u32); 11] = [
+const FILES: [(&str, u32); 16] = [
     ("usr/bin/devgate", 0o755),
     ("usr/lib/systemd/system/devgate-guard.service", 0o644),
+    ("usr/lib/systemd/system/devgate-metrics.service", 0o644),
     ("usr/lib/systemd/system/devgate-observe.service", 0o644),
+    ("usr/lib/systemd/system/devgate-textfile.service", 0o644),
+    ("usr/lib/systemd/system/devgate-textfile.timer", 0o644),
     ("usr/share/bash-completion/completions/devgate", 0o644),
     ("usr/share/devgate/hooks.d/devgate.json", 0o644),
+    ("usr/share/devgate/prometheus/devgate-dashboard.json", 0o644),
+    ("usr/share/devgate/prometheus/devgate.rules.yml", 0o644),
     ("usr/share/doc/devgate/README.md", 0o644),
     ("usr/share/doc/devgate/changelog.gz", 0o644),
     ("usr/share/doc/devgate/copyright", 0o644),

@@ -7,18 +7,20 @@ use std::time::Instant;
 
 use devgate::enforce::{EnforceOptions, prepare};
 use devgate::hold::{HoldMode, PINS};
+use devgate::hook::stats::Ended;
 use devgate::hook::{
     Annotated, ContainerRules, Enforced, HookError, Log, Record, run as enforce, stage,
     sweep_dead_pins,
 };
 use devgate::kernel::{NAME_PREFIX, Stale};
-use devgate::oci::{Config, Document, HookInput, OciError, Stage, State, read_hook_call};
+use devgate::oci::{Config, Document, HookCall, HookInput, OciError, Stage, State, read_hook_call};
 use devgate::policy::Few;
+use devgate::recording::{RecordingError, RecordingName};
 use devgate::unit::UnitMode;
 
 use super::args::Hook;
 use super::hook_options::HookOptions;
-use super::{Exit, complain, config, describe, poststop, warn};
+use super::{Exit, complain, config, counted, describe, poststop, warn};
 
 pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let start = Instant::now();
@@ -30,7 +32,15 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     }
     // First of all, so that a log which can't be used leaves everything as it was.
     let log = hook.options.log.as_ref().map(|path| Log::open(path, hook.options.log_format.into()));
-    let log = log.transpose()?;
+    let log = match log.transpose() {
+        Err(error) if !hook.dry_run => {
+            let error = HookError::from(error);
+            counted::count(stage_of(hook, &call), Ended::Failed((&error).into()), start.elapsed());
+            return Err(error.into());
+        }
+        log => log?,
+    };
+    let stage = stage_of(hook, &call);
     let input = call.and_then(|(_, call)| Ok(call.with_config()?));
     let mut warnings = Few::default();
     let job = input.and_then(|input| Job::new(hook, input, &mut warnings));
@@ -44,13 +54,14 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let mut logs = Vec::from_iter(log);
     let outcome = job.and_then(|job| {
         logs.extend(own_log(&job.annotated, &hook.options)?);
-        enforce(&job.state, job.rules, hook.options.options())
+        enforce(&job.state, job.rules, hook.options.options(), job.recording)
     });
     let mut warnings = warnings;
     if let Some(warning) = outcome.as_ref().ok().and_then(|_| sweep_dead_pins()) {
         complain(&format!("warning: {warning}"));
         warnings.push(warning);
     }
+    warnings.extend(counted::count(stage, counted::ended(&outcome), start.elapsed()));
     if !logs.is_empty() {
         let record = Record::new(container.as_deref(), &warnings, &outcome, start.elapsed());
         append(&mut logs, &record);
@@ -68,6 +79,14 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// The stage that is counted: of a call that can't be read, the one that the registration names.
+fn stage_of(hook: &Hook, call: &Result<(Stage, HookCall), HookError>) -> Option<Stage> {
+    match call {
+        Ok((stage, _)) => Some(*stage),
+        Err(_) => hook.stage.map(Stage::from),
+    }
+}
+
 pub fn append(logs: &mut [Log], record: &Record) {
     for log in logs {
         // The program is attached, or the failure told: a full disk is no reason to go back.
@@ -82,6 +101,7 @@ struct Job {
     state: State,
     annotated: Annotated,
     rules: ContainerRules,
+    recording: Option<RecordingName>,
 }
 
 impl Job {
@@ -93,8 +113,22 @@ impl Job {
         let rules = ContainerRules::new(rules, default_devices);
         warnings.append(annotated.warnings());
         warnings.append(config::warnings(unknown, rules.policy()));
-        Ok(Job { state, annotated, rules })
+        let recording = recording(hook, &annotated, &state)?;
+        Ok(Job { state, annotated, rules, recording })
     }
+}
+
+/// The recording that its requests go to: the container's own wish goes before the registration's.
+fn recording(
+    hook: &Hook,
+    annotated: &Annotated,
+    state: &State,
+) -> Result<Option<RecordingName>, HookError> {
+    Ok(match (annotated.record(), &hook.options.record) {
+        (Some(name), _) | (None, Some(Some(name))) => Some(name.clone()),
+        (None, Some(None)) => Some(state.id.parse().map_err(RecordingError::Name)?),
+        (None, None) => None,
+    })
 }
 
 /// The log that the container asks for.
@@ -117,6 +151,9 @@ fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     describe::listing(out, prepared.verified.program())?;
     writeln!(out)?;
     plan(out, job.state.pid(), hook.options.options().enforce)?;
+    if let Some(name) = job.recording {
+        writeln!(out, "  record what the container asks for, as {name}")?;
+    }
     Ok(Exit::Success)
 }
 

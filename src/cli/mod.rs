@@ -9,6 +9,7 @@ mod check;
 mod colour;
 mod compile;
 mod config;
+mod counted;
 mod demo;
 mod denials;
 mod describe;
@@ -25,10 +26,12 @@ mod inspect;
 mod install;
 mod ls;
 mod manual;
+mod metrics;
 mod modes;
 mod names;
 mod observe;
 mod poststop;
+mod record;
 mod spec;
 mod table;
 mod target;
@@ -38,9 +41,11 @@ mod watch;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{CommandFactory, Parser};
 use devgate::enforce::InForce;
+use devgate::hook::stats::{Ended, Reason};
 use devgate::kernel::Outcome;
 
 use args::{Args, Command};
@@ -69,10 +74,15 @@ impl From<Exit> for ExitCode {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    let start = Instant::now();
     let args = match parse() {
         Ok(args) => args,
         Err(error) => {
             let help = !error.use_stderr();
+            if !help && is_hook() {
+                let ended = Ended::Failed(Reason::Usage);
+                counted::count(None, ended, start.elapsed());
+            }
             // Nothing is left to be done if the terminal is gone.
             let _ = error.print();
             return if help { Exit::Success } else { Exit::Usage }.into();
@@ -93,6 +103,7 @@ pub fn main() -> ExitCode {
             | Command::Forget(_)
             | Command::Gc(_)
             | Command::Observe(_)
+            | Command::Record(_)
     );
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
@@ -136,6 +147,11 @@ fn parse() -> Result<Args, clap::Error> {
     }
 }
 
+/// Whether a runtime calls, most likely: a mistake in its registration lets no container start.
+fn is_hook() -> bool {
+    std::env::args_os().nth(1).is_some_and(|command| command == "hook")
+}
+
 fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     match command {
         Command::Hook(hook) => hook::run(&hook, out),
@@ -151,12 +167,14 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Update(args) => update::run(&args, out),
         Command::History(args) => history::run(&args, out),
         Command::Forget(args) => granted::forget(&args, out),
+        Command::Record(record) => record::run(&record, out),
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Guard(guard) => guard::run(&guard),
         Command::Watch(watch) => watch::run(&watch),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Gc(gc) => gc::run(&gc, out),
+        Command::Metrics(metrics) => metrics::run(&metrics, out),
         Command::Observe(observe) => observe::run(&observe, out),
         Command::Denials(denials) => denials::run(&denials, out),
         Command::Demo(demo) => demo::run(&demo, out),

@@ -20,7 +20,7 @@ fn it_is_valid() {
         let passed = format!(
             "INFO - passed for resource daemonset/devgate-guard against version {version}\n"
         );
-        for folder in [FOLDER, "observe", "unobserve"] {
+        for folder in [FOLDER, "observe", "unobserve", "metrics"] {
             assert_eq!(validate(version, &yaml(folder)).success(), passed, "{folder}");
         }
     }
@@ -44,6 +44,29 @@ fn an_observer_is_started_and_stopped_beside_the_guard() {
         let guards = guard["volumeMounts"].as_array().expect("a list");
         let mounts = observe["volumeMounts"].as_array().expect("a list");
         assert!(!mounts.is_empty() && mounts.iter().all(|mount| guards.contains(mount)));
+    }
+}
+
+/// It takes no more of the node than the guard has, and listens on the pod's address alone.
+#[test]
+fn metrics_are_served_beside_the_observer() {
+    if !ready() {
+        return;
+    }
+    let mut pod = pod("metrics");
+    let containers = pod["containers"].as_array_mut().expect("a list");
+    let place = containers.iter().position(|container| container["name"] == "metrics");
+    let metrics = containers.remove(place.expect("it is there"));
+    assert_eq!(pod, self::pod("observe"));
+    assert_eq!(metrics["args"], json!(["metrics", "--listen=0.0.0.0:10229"]));
+    assert_eq!(metrics["ports"], json!([{"name": "metrics", "containerPort": 10229}]));
+    let guard = &pod["containers"][0];
+    assert_eq!(metrics["image"], guard["image"]);
+    let guards = guard["volumeMounts"].as_array().expect("a list");
+    for mount in metrics["volumeMounts"].as_array().expect("a list") {
+        let mut writable = mount.clone();
+        writable.as_object_mut().expect("a mount").remove("readOnly");
+        assert!(guards.contains(mount) || guards.contains(&writable), "{mount}");
     }
 }
 

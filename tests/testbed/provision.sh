@@ -24,6 +24,7 @@ packages() {
 		debian-archive-keyring $keyring
 		mmdebstrap /usr/bin/mmdebstrap
 		podman /usr/bin/podman
+		prometheus /usr/bin/promtool
 		runc /usr/sbin/runc
 		strace /usr/bin/strace
 		systemd /lib/systemd/systemd

@@ -228,7 +228,8 @@ fn a_new_top_level_cgroup_is_covered() {
     let top = devgate::cgroup::Cgroup::top().unwrap();
     let path = top.path().join(format!("devgate-test-{}-top", std::process::id()));
     fs::create_dir(&path).unwrap();
-    let cgroup = TestCgroup::at(path);
+    let outer = TestCgroup::at(path);
+    let cgroup = outer.child();
     super::common::enforce::put(&cgroup, &[], devgate::kernel::Stale::All);
     sleep(Duration::from_millis(200));
     shell(&cgroup, ": < /dev/fuse");

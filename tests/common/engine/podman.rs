@@ -351,6 +351,28 @@ impl Podman {
         String::from_utf8(self.output(&["logs", container]).stdout).expect("it printed text")
     }
 
+    /// What `podman inspect` says of a container, in this format.
+    pub fn inspect(&self, container: &str, format: &str) -> String {
+        let Output { stdout, .. } = self.output(&["inspect", "--format", format, container]);
+        String::from_utf8(stdout).expect("podman prints text").trim().to_owned()
+    }
+
+    /// A podman command that may fail.
+    pub fn try_command(&self, args: &[&str]) {
+        let _ = self.output(args);
+    }
+
+    /// Removes the cgroups of containers whose end nobody saw, when they are empty.
+    pub fn remove_cgroups(&self) {
+        eventually("the containers' cgroups are gone", || {
+            for name in self.place.cgroups() {
+                // Those with processes stay.
+                let _ = fs::remove_dir(self.place.cgroup().join(name));
+            }
+            !self.has_container_cgroups()
+        });
+    }
+
     /// A device node outside of containers, for podman to find the numbers of.
     pub fn make_node(&self, numbers: [&str; 3]) -> String {
         self.place.make_node(numbers)
