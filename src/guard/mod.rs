@@ -21,6 +21,7 @@ mod look;
 mod mend;
 mod observing;
 mod record_watch;
+mod recordings;
 mod rounds;
 mod trouble;
 mod watched;

@@ -14,6 +14,7 @@ use super::event::Event;
 use super::finder::Finder;
 use super::observing::Observing;
 use super::record_watch::{Changed, RecordWatch};
+use super::recordings::Recordings;
 use super::trouble::Trouble;
 use super::watched::{Glance, Watched};
 use crate::container::{ContainerId, RecordStore, StoreError};
@@ -52,6 +53,7 @@ pub struct Guard {
     pub(super) finder: Finder,
     /// When the directory of pins last changed, as far as it was listed.
     pins_listed: Option<SystemTime>,
+    pub(super) recordings: Recordings,
     observing: Observing,
     pub(super) events: Vec<Event>,
 }
@@ -73,6 +75,7 @@ impl Guard {
             unusable: HashMap::new(),
             finder,
             pins_listed: None,
+            recordings: Recordings::default(),
             observing: Observing::default(),
             events: Vec::new(),
         };
@@ -95,6 +98,7 @@ impl Guard {
         self.expire();
         self.glance();
         self.find();
+        self.write_recordings();
         self.observe();
         Ok(std::mem::take(&mut self.events))
     }

@@ -15,6 +15,7 @@ use crate::errors::chain;
 use crate::hold::{HoldError, PINS, Pins};
 use crate::observe::ObserveError;
 use crate::oci::{OciError, Stage, State};
+use crate::recording::{Finished, Recorder};
 use crate::run_dir::RunDirError;
 
 /// How long a container waits for the removal of dead pins of others: with the one that may
@@ -133,6 +134,18 @@ fn release_as_root(id: &str) -> Result<Released, ReleaseError> {
     };
     locked.remove()?;
     Ok(Released::All { pin })
+}
+
+/// Writes the recordings of containers that have ended, of this one and of those whose end nobody
+/// saw. It comes before [`release`], which removes the container's record.
+pub fn finish_recordings() -> Finished {
+    match Recorder::existing() {
+        Ok(Some(recorder)) => recorder.finish(),
+        Ok(None) => Finished::default(),
+        // Where devgate records nothing.
+        Err(_) if in_user_namespace().is_ok_and(|inside| inside) => Finished::default(),
+        Err(error) => Finished { failed: vec![error], ..Finished::default() },
+    }
 }
 
 /// Keeps what the containers that ended were denied, if that is observed. This is before a container's

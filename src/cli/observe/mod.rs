@@ -38,8 +38,13 @@ pub enum What {
     #[command(after_help = START_HELP)]
     Start(Start),
     /// End the observer, and remove what it has counted
+    #[command(after_help = "Example:\n\x20 devgate observe stop")]
     Stop(Stop),
     /// Say what is observed, since when, and how full the observer's maps are
+    #[command(
+        after_help = "Exit codes: 0 observing; 1 it can't be told; 3 nothing is observed.\n\n\
+Example:\n\x20 devgate observe status --json"
+    )]
     Status(ShowStatus),
 }
 
