@@ -90,7 +90,8 @@ fn the_hook_does_little_more() {
         traced.lines().map(str::to_owned).collect()
     };
     let off = calls("openat");
-    let asks = |line: &&String| line.contains("/observe") || line.contains("/denials");
+    let asks =
+        |line: &&String| line.contains("devgate/observe") || line.contains("devgate/denials");
     let asked: Vec<&String> = off.iter().filter(asks).collect();
     assert!(matches!(&asked[..], [one] if one.contains("ENOENT")), "{asked:?}");
     world.sh("devgate observe start");
