@@ -22,13 +22,13 @@ use super::{Method, ObserveError};
 use crate::bpffs::PinDir;
 use crate::cgroup::Cgroup;
 use crate::files::names_in;
-use crate::kernel::{Link, Loaded, Map, OpenLink};
+use crate::kernel::{Link, Loaded, Map, OpenLink, STANDING_OBSERVER, STANDING_PROGRAMS};
 
 /// The directory of the permanent observer (`devgate observe`).
-pub const OBSERVE: &str = "/sys/fs/bpf/devgate/observe";
+pub const OBSERVE: &str = STANDING_OBSERVER;
 
 const PROGRAMS: [(&str, Method); 2] =
-    [("program-told", Method::Told), ("program-computed", Method::Computed)];
+    [(STANDING_PROGRAMS[0], Method::Told), (STANDING_PROGRAMS[1], Method::Computed)];
 
 const LINK: &str = "link-";
 
