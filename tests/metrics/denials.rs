@@ -96,7 +96,8 @@ fn each_denial_is_counted_once() {
     assert!(value(&text, "devgate_stale_programs") > before);
     assert!(text.contains("devgate_observer_start_time_seconds "));
     // As the README says.
-    let is_fixed = |line: &&str| !line.starts_with('#') && !line.starts_with("devgate_denials_total");
+    let is_fixed =
+        |line: &&str| !line.starts_with('#') && !line.starts_with("devgate_denials_total");
     assert_eq!(text.lines().filter(is_fixed).count(), 102);
 }
 
@@ -153,7 +154,8 @@ fn what_is_denied_right_before_the_end_is_counted_once() {
     let Scene { workload, container, id, _top: top } = scene;
     drop(workload);
     container.remove().expect("nobody is in it");
-    let stopped = format!(r#"{{"ociVersion":"1.2.0","id":"{id}","status":"stopped","bundle":"/x"}}"#);
+    let stopped =
+        format!(r#"{{"ociVersion":"1.2.0","id":"{id}","status":"stopped","bundle":"/x"}}"#);
     devgate(&["hook"], stopped).success();
     for _ in 0..2 {
         let text = Server::start(&[]).metrics();
