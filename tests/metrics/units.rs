@@ -18,7 +18,7 @@ const FILE: &str = "var/lib/prometheus/node-exporter/devgate.prom";
 
 /// It may open nothing, and tries.
 const WORKLOAD: &str = "[Unit]\nDefaultDependencies=no\nAfter=devgate-observe.service\n[Service]\n\
-DevicePolicy=strict\nExecStart=/bin/sh -c 'while :; do : < /dev/fuse; sleep 0.2; done'\n";
+DevicePolicy=strict\nExecStart=/bin/sh -c 'while :; do cat /dev/fuse; sleep 0.2; done'\n";
 
 fn parts(text: &str) -> [bool; 3] {
     ["hook", "containers", "denials"]
