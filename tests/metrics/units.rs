@@ -16,9 +16,9 @@ const TIMER: &str = include_str!("../../packaging/systemd/devgate-textfile.timer
 
 const FILE: &str = "var/lib/prometheus/node-exporter/devgate.prom";
 
-/// It may open nothing, and tries.
+/// It may open /dev/null and its like, and tries more.
 const WORKLOAD: &str = "[Unit]\nDefaultDependencies=no\nAfter=devgate-observe.service\n[Service]\n\
-DevicePolicy=strict\nExecStart=/bin/sh -c 'while :; do cat /dev/fuse; sleep 0.2; done'\n";
+DevicePolicy=closed\nExecStart=/bin/sh -c 'while :; do cat /dev/fuse; sleep 0.2; done'\n";
 
 fn parts(text: &str) -> [bool; 3] {
     ["hook", "containers", "denials"]
@@ -30,12 +30,15 @@ fn the_packages_units_let_metrics_be_had() {
     if !systemd::ready() {
         return;
     }
-    let without = |unit: &str| unit.replacen("[Unit]\n", "[Unit]\nDefaultDependencies=no\n", 1);
+    let changed = |unit: &str| {
+        let unit = unit.replacen("[Unit]\n", "[Unit]\nDefaultDependencies=no\n", 1);
+        unit.replacen("[Service]\n", "[Service]\nStandardError=append:/complaints\n", 1)
+    };
     let units = [
-        ("devgate-observe", without(OBSERVE)),
+        ("devgate-observe", changed(OBSERVE)),
         ("workload", WORKLOAD.to_owned()),
-        ("devgate-metrics", without(METRICS)),
-        ("devgate-textfile", without(TEXTFILE)),
+        ("devgate-metrics", changed(METRICS)),
+        ("devgate-textfile", changed(TEXTFILE)),
     ];
     let set_up = format!(
         "install -D -m 0755 {DEVGATE} usr/bin/devgate; mkdir -p {}",
@@ -48,21 +51,19 @@ fn the_packages_units_let_metrics_be_had() {
     };
     let serves = || booted.init().is_some() && metrics().code == Some(0);
     eventually("the numbers are served", serves);
-    let denied = || {
-        let found = metrics();
-        let text = found.text();
-        text.contains("\ndevgate_denied_requests_total ")
-            && value(text, "devgate_denied_requests_total") > 0
-    };
-    eventually("denials are counted", denied);
+    let series = "workload.service\",device=\"c 10:229\",access=\"r\"} ";
+    eventually("denials are counted", || metrics().text().contains(series));
     let text = metrics().text().to_owned();
     assert_eq!(parts(&text), [true; 3], "{text}");
-    assert!(text.contains("device=\"c 10:229\",access=\"r\"} "), "{text}");
+    assert!(value(&text, "devgate_denied_requests_total") > 0);
     let init = booted.init().expect("systemd runs");
-    let file = PathBuf::from(format!("/proc/{init}/root/{FILE}"));
+    let root = PathBuf::from(format!("/proc/{init}/root"));
+    let complaints = || fs::read_to_string(root.join("complaints")).unwrap_or_default();
+    let file = root.join(FILE);
     eventually("the file is written", || file.exists());
     assert_eq!(fs::metadata(&file).expect("it is there").mode() & 0o7777, 0o644);
-    assert_eq!(parts(&fs::read_to_string(&file).expect("it can be read")), [true; 3]);
+    let text = fs::read_to_string(&file).expect("it can be read");
+    assert_eq!(parts(&text), [true; 3], "{}", complaints());
 }
 
 #[test]
