@@ -1,4 +1,4 @@
-//! Pins and records that outlived their containers, because nothing saw these end: the runtime was
+//! Pins, records and recordings that outlived their containers, because nothing saw these end: the runtime was
 //! killed, say, or the registration has no poststop hook.
 
 use std::cell::RefCell;
@@ -8,7 +8,9 @@ use thiserror::Error;
 
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::container::{ContainerId, RecordStore, StoreError};
+use crate::denials::{self, Moved, StandingError};
 use crate::hold::{HoldError, PINS, Pins};
+use crate::recording::{Finished, Recorder, RecordingError, RecordingName};
 use crate::run_dir::RunDirError;
 
 /// What is done to what is dead.
@@ -35,6 +37,12 @@ pub enum GcError {
     /// The directory of pins can't be used, or a pin can't be read or removed.
     #[error(transparent)]
     Pin(#[from] HoldError),
+    /// A recording can't be written.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// What ended containers were denied can't be moved.
+    #[error(transparent)]
+    Denials(#[from] StandingError),
 }
 
 /// What was found of one kind, by its names.
@@ -79,6 +87,42 @@ pub fn pins(mode: Mode) -> Found<u64> {
         }
     }
     found
+}
+
+/// The recordings of containers whose cgroup is gone, once for each container. They are written, and
+/// what was in the kernel for them is removed. It comes before [`records`]: a kernel that does not
+/// tell verdicts leaves them to the container's record.
+pub fn recordings(mode: Mode) -> Found<RecordingName> {
+    let found = || -> Result<_, GcError> {
+        let Some(recorder) = Recorder::existing()? else { return Ok(Found::default()) };
+        let mut dead = Vec::new();
+        let mut in_use = 0;
+        for ongoing in recorder.ongoing()? {
+            match Cgroup::of_id(ongoing.cgroup.id)? {
+                Some(_) => in_use += 1,
+                None => dead.push(ongoing.name),
+            }
+        }
+        let finished = match mode {
+            Mode::Remove => recorder.finish(),
+            Mode::DryRun => Finished { written: dead, failed: Vec::new() },
+        };
+        let failed = finished.failed.into_iter().map(GcError::from).collect();
+        Ok(Found { dead: finished.written, in_use, failed })
+    };
+    found().unwrap_or_else(|error| Found { failed: vec![error], ..Found::default() })
+}
+
+/// Moves what containers that ended were denied out of the observer's maps, before their records are
+/// removed: these tell which containers they were. `None` if nothing is observed.
+///
+/// # Errors
+/// Something stays there.
+pub fn denials(mode: Mode) -> Result<Option<Moved>, GcError> {
+    Ok(match mode {
+        Mode::Remove => denials::tidy()?,
+        Mode::DryRun => denials::dead()?,
+    })
 }
 
 /// The records whose cgroup is gone, by their containers' ids. One that somebody is changing

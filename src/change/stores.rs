@@ -1,15 +1,12 @@
 //! Where records and kept grants are.
 
-use std::fs::DirBuilder;
-use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
 use super::error::ChangeError;
-use crate::container::{ContainerId, Kept, KeptStore, LIB_DIR, RecordStore};
-use crate::run_dir::{RunDir, RunDirError};
+use crate::container::{ContainerId, Kept, KeptStore, LIB_DIR, RecordStore, make_lib_dir};
+use crate::run_dir::RunDir;
 
 /// The records of this machine's containers, and their kept grants.
 #[derive(Debug)]
@@ -66,13 +63,8 @@ impl Stores {
     /// # Errors
     /// A directory can't be made, or others than root may use it.
     pub fn kept(&self) -> Result<KeptStore, ChangeError> {
-        // It is anybody's to read: logs are there, too.
-        match DirBuilder::new().mode(0o755).create(&self.lib) {
-            Err(source) if source.kind() != ErrorKind::AlreadyExists => {
-                Err(RunDirError::Make { path: self.lib.clone(), source }.into())
-            }
-            _ => Ok(KeptStore::kept(&self.lib)?),
-        }
+        make_lib_dir(&self.lib)?;
+        Ok(KeptStore::kept(&self.lib)?)
     }
 }
 

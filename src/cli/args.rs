@@ -12,7 +12,9 @@ use super::guard::{self, Guard};
 use super::hook_options::HookOptions;
 use super::install::args as install;
 pub use super::modes::{CompileFormat, DefaultDevicesMode, StageMode};
+use super::record::args::Record;
 use super::target::Target;
+use super::watch::{self, Watch};
 use super::{denials, grant, granted, history, metrics, observe, update};
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
@@ -57,6 +59,9 @@ pub enum Command {
 \x20 devgate inspect --pid 4711 --rules\n\
 \x20 devgate inspect /sys/fs/cgroup/system.slice/x.service --asm")]
     Inspect(Inspect),
+    /// Watch what containers are denied, live, and which program and rule deny it
+    #[command(after_help = watch::HELP)]
+    Watch(Watch),
     /// List every cgroup with a device program of its own
     #[command(after_help = "Examples:\n\
 \x20 devgate ls\n\
@@ -95,6 +100,11 @@ pub enum Command {
     /// Forget what `grant --keep` keeps for a container
     #[command(after_help = granted::FORGET_HELP)]
     Forget(granted::ForgetArgs),
+    /// Learn the smallest policy that a container needs
+    ///
+    /// It is recorded what a container asks for, and shown as rules that allow just that.
+    #[command(disable_help_subcommand = true)]
+    Record(Record),
     /// Register the hook with a container engine
     #[command(after_help = install::INSTALL_EXAMPLES)]
     Install(install::Install),
@@ -113,7 +123,7 @@ Examples:\n\
     /// Remove pins and records of containers that ended
     ///
     /// A runtime that was killed does not call the hook at poststop. This removes what was left,
-    /// but nothing of a container whose cgroup exists.
+    /// but nothing of a container whose cgroup exists. Recordings are written first.
     #[command(after_help = "Examples:\n\
 \x20 devgate gc\n\
 \x20 devgate gc --dry-run --json")]

@@ -15,6 +15,7 @@ use devgate::hook::{
 use devgate::kernel::{NAME_PREFIX, Stale};
 use devgate::oci::{Config, Document, HookCall, HookInput, OciError, Stage, State, read_hook_call};
 use devgate::policy::Few;
+use devgate::recording::{RecordingError, RecordingName};
 use devgate::unit::UnitMode;
 
 use super::args::Hook;
@@ -53,7 +54,7 @@ pub fn run(hook: &Hook, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let mut logs = Vec::from_iter(log);
     let outcome = job.and_then(|job| {
         logs.extend(own_log(&job.annotated, &hook.options)?);
-        enforce(&job.state, job.rules, hook.options.options())
+        enforce(&job.state, job.rules, hook.options.options(), job.recording)
     });
     let mut warnings = warnings;
     if let Some(warning) = outcome.as_ref().ok().and_then(|_| sweep_dead_pins()) {
@@ -100,6 +101,7 @@ struct Job {
     state: State,
     annotated: Annotated,
     rules: ContainerRules,
+    recording: Option<RecordingName>,
 }
 
 impl Job {
@@ -111,8 +113,22 @@ impl Job {
         let rules = ContainerRules::new(rules, default_devices);
         warnings.append(annotated.warnings());
         warnings.append(config::warnings(unknown, rules.policy()));
-        Ok(Job { state, annotated, rules })
+        let recording = recording(hook, &annotated, &state)?;
+        Ok(Job { state, annotated, rules, recording })
     }
+}
+
+/// The recording that its requests go to: the container's own wish goes before the registration's.
+fn recording(
+    hook: &Hook,
+    annotated: &Annotated,
+    state: &State,
+) -> Result<Option<RecordingName>, HookError> {
+    Ok(match (annotated.record(), &hook.options.record) {
+        (Some(name), _) | (None, Some(Some(name))) => Some(name.clone()),
+        (None, Some(None)) => Some(state.id.parse().map_err(RecordingError::Name)?),
+        (None, None) => None,
+    })
 }
 
 /// The log that the container asks for.
@@ -135,6 +151,9 @@ fn dry_run(hook: &Hook, job: Job, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     describe::listing(out, prepared.verified.program())?;
     writeln!(out)?;
     plan(out, job.state.pid(), hook.options.options().enforce)?;
+    if let Some(name) = job.recording {
+        writeln!(out, "  record what the container asks for, as {name}")?;
+    }
     Ok(Exit::Success)
 }
 

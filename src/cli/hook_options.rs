@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use devgate::hook::Options;
+use devgate::recording::RecordingName;
 
 use super::attach_options::AttachOptions;
 use super::modes::{DefaultDevicesMode, LogFormatMode, RootlessMode};
@@ -27,6 +28,10 @@ pub struct HookOptions {
     /// How that line is written
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormatMode,
+    /// Record what the container asks for, as `devgate record` shows it, under this name or else the
+    /// container's id. The annotation io.devgate.record=NAME does the same for one container
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true)]
+    pub record: Option<Option<RecordingName>>,
 }
 
 /// Nobody but root can change what is in /var/lib; Ubuntu lets a group write to /var/log.
@@ -58,7 +63,15 @@ impl HookOptions {
             ("--log-format", unusual(self.log_format)),
         ];
         let given = args.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?]));
-        given.flatten().collect()
+        given.flatten().chain(self.record_arg()).collect()
+    }
+
+    /// Its name is optional, so it is one argument.
+    fn record_arg(&self) -> Option<String> {
+        Some(match self.record.as_ref()? {
+            Some(name) => format!("--record={name}"),
+            None => "--record".to_owned(),
+        })
     }
 }
 

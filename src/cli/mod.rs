@@ -14,6 +14,7 @@ mod demo;
 mod denials;
 mod describe;
 mod doctor;
+mod ended;
 mod gc;
 mod grant;
 mod granted;
@@ -30,10 +31,12 @@ mod modes;
 mod names;
 mod observe;
 mod poststop;
+mod record;
 mod spec;
 mod table;
 mod target;
 mod update;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
             | Command::Forget(_)
             | Command::Gc(_)
             | Command::Observe(_)
+            | Command::Record(_)
     );
     let outcome = run(command, &mut out);
     let written = io::stdout().write_all(&out).and_then(|()| io::stdout().flush());
@@ -163,9 +167,11 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Update(args) => update::run(&args, out),
         Command::History(args) => history::run(&args, out),
         Command::Forget(args) => granted::forget(&args, out),
+        Command::Record(record) => record::run(&record, out),
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Guard(guard) => guard::run(&guard),
+        Command::Watch(watch) => watch::run(&watch),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Gc(gc) => gc::run(&gc, out),
         Command::Metrics(metrics) => metrics::run(&metrics, out),

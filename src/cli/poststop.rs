@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use devgate::hook::{Annotated, Log, Record, Released, release, sweep_dead_pins};
+use devgate::errors::chain;
+use devgate::hook::{
+    Annotated, Log, Record, Released, finish_recordings, keep_denials, release, sweep_dead_pins,
+};
 use devgate::oci::{Stage, State};
 
 use super::args::Hook;
@@ -16,6 +19,9 @@ pub fn run(hook: &Hook, state: &State, start: Instant, out: &mut Vec<u8>) -> any
     }
     let mut warnings = Vec::new();
     let mut logs = logs(&hook.options, state, &mut warnings);
+    let recorded = finish_recordings();
+    warnings.extend(recorded.failed.iter().map(|error| format!("recordings: {}", chain(error))));
+    warnings.extend(keep_denials());
     let released = release(state, hook.options.rootless.into());
     warnings.extend(sweep_dead_pins());
     for warning in &warnings {
@@ -24,7 +30,13 @@ pub fn run(hook: &Hook, state: &State, start: Instant, out: &mut Vec<u8>) -> any
     let ended = counted::released(&released);
     warnings.extend(counted::count(Some(Stage::Poststop), ended, start.elapsed()));
     if !logs.is_empty() {
-        let record = Record::of_poststop(&state.id, &warnings, &released, start.elapsed());
+        let record = Record::of_poststop(
+            &state.id,
+            &warnings,
+            &recorded.written,
+            &released,
+            start.elapsed(),
+        );
         hook::append(&mut logs, &record);
     }
     if let Released::InUse { cgroup } = released? {
@@ -52,7 +64,9 @@ fn logs(options: &HookOptions, state: &State, warnings: &mut Vec<String>) -> Vec
 /// What a dry run says.
 const PLAN: &str = "\
 plan (dry run: nothing is looked up or changed):
+  write the recordings of containers that have ended
   find the container's record below /run/devgate/containers
+  move what it was denied to a file below /run/devgate/denials, if that is observed
   leave everything if the record's cgroup is still there
   remove the pin of that cgroup's link and the record
 ";

@@ -2,6 +2,9 @@
 //! They are kept by the container's id, which engines keep over a restart, until `revoke` or
 //! `forget` removes them.
 
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +16,19 @@ use crate::run_dir::{RunDir, RunDirError};
 
 /// Where state is that outlives a boot (file-hierarchy(7)).
 pub const LIB_DIR: &str = "/var/lib/devgate";
+
+/// Makes that directory, here at `lib`, if there is none. It is anybody's to read: logs are there, too.
+///
+/// # Errors
+/// It can't be made.
+pub fn make_lib_dir(lib: &Path) -> Result<(), RunDirError> {
+    match DirBuilder::new().mode(0o755).create(lib) {
+        Err(source) if source.kind() != ErrorKind::AlreadyExists => {
+            Err(RunDirError::Make { path: lib.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
 
 const VERSION: u32 = 1;
 
@@ -28,6 +44,8 @@ pub struct Kept {
 
 impl Stored for Kept {
     const VERSION: u32 = VERSION;
+    const WHAT: &'static str = "container";
+    type Id = ContainerId;
 
     fn id(&self) -> &ContainerId {
         &self.id

@@ -38,7 +38,7 @@ pub use holders::{DeviceNumbers, Hold, Holder, HoldersError, holders};
 pub use id::{ContainerId, IdError, LONGEST_ID};
 pub use index::RecordIndex;
 pub use init::{Init, InitError};
-pub use kept::{Kept, KeptStore, LIB_DIR};
+pub use kept::{Kept, KeptStore, LIB_DIR, make_lib_dir};
 pub use made::{FileRef, MadeNode};
 pub use named::Pod;
 pub use names::{CRUN_LEAF, cgroup_of_unit, container_id};

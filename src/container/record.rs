@@ -85,6 +85,8 @@ pub struct CgroupRef {
 
 impl Stored for Record {
     const VERSION: u32 = VERSION;
+    const WHAT: &'static str = "container";
+    type Id = ContainerId;
 
     fn id(&self) -> &ContainerId {
         &self.id

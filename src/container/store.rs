@@ -1,5 +1,6 @@
-//! Files of state, one per container: `ID.json` in a directory of root's own. A file is replaced
-//! in one step and never half-written, and who changes one holds its lock from reading to writing.
+//! Files of state, one per container, or of another thing that has a name: `ID.json` in a directory
+//! of root's own. A file is replaced in one step and never half-written, and who changes one holds
+//! its lock from reading to writing.
 
 mod error;
 mod form;
@@ -14,9 +15,10 @@ use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use super::id::ContainerId;
 use super::lock::{Lock, LockError};
-use crate::files::{ReadError, read_regular};
+use nix::fcntl::AT_FDCWD;
+
+use crate::files::{Last, Node, ReadError};
 use crate::run_dir::RunDir;
 use form::parse;
 
@@ -28,8 +30,8 @@ const LOCK_SUFFIX: &str = ".lock";
 /// No id starts with a dot.
 const TEMPORARY: &str = ".new-";
 
-/// A container, and what is written of it or why that can't be read.
-pub type Listed<T> = (ContainerId, Result<T, StoreError>);
+/// The id of a container, and what is written of it or why that can't be read.
+pub type Listed<T> = (<T as Stored>::Id, Result<T, StoreError>);
 
 /// The files of one kind.
 #[derive(Debug)]
@@ -50,12 +52,12 @@ impl<T: Stored> Store<T> {
     }
 
     /// The container whose file has this name; `None` if it is another file.
-    pub fn id_of(name: &str) -> Option<ContainerId> {
+    pub fn id_of(name: &str) -> Option<T::Id> {
         name.strip_suffix(SUFFIX)?.parse().ok()
     }
 
     /// Where the file of a container is, whether there is one or not.
-    pub fn path(&self, id: &ContainerId) -> PathBuf {
+    pub fn path(&self, id: &T::Id) -> PathBuf {
         self.dir.path().join(format!("{id}{SUFFIX}"))
     }
 
@@ -63,9 +65,11 @@ impl<T: Stored> Store<T> {
     ///
     /// # Errors
     /// It can't be read, is damaged, or a newer devgate wrote it.
-    pub fn get(&self, id: &ContainerId) -> Result<Option<T>, StoreError> {
+    pub fn get(&self, id: &T::Id) -> Result<Option<T>, StoreError> {
         let path = self.path(id);
-        let bytes = match read_regular(&path, LIMIT) {
+        // A link in its place is none.
+        let node = Node::at(AT_FDCWD, &path, Last::Keep).map_err(ReadError::from);
+        let bytes = match node.and_then(|node| node.read(LIMIT)) {
             Ok(bytes) => bytes,
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(None);
@@ -76,7 +80,7 @@ impl<T: Stored> Store<T> {
         match value.id() == id {
             true => Ok(Some(value)),
             false => {
-                let problem = format!("id: it is of container {}", value.id());
+                let problem = format!("id: it is of {} {}", T::WHAT, value.id());
                 Err(StoreError::Damaged { path, problem })
             }
         }
@@ -86,16 +90,16 @@ impl<T: Stored> Store<T> {
     ///
     /// # Errors
     /// The directory can't be listed.
-    pub fn ids(&self) -> Result<Vec<ContainerId>, StoreError> {
+    pub fn ids(&self) -> Result<Vec<T::Id>, StoreError> {
         self.ids_with(SUFFIX)
     }
 
     /// The containers that somebody locks or locked, and whose lock was not removed.
-    pub(super) fn lock_ids(&self) -> Result<Vec<ContainerId>, StoreError> {
+    pub(super) fn lock_ids(&self) -> Result<Vec<T::Id>, StoreError> {
         self.ids_with(LOCK_SUFFIX)
     }
 
-    fn ids_with(&self, suffix: &str) -> Result<Vec<ContainerId>, StoreError> {
+    fn ids_with(&self, suffix: &str) -> Result<Vec<T::Id>, StoreError> {
         let list = |source| StoreError::List { path: self.dir.path().to_owned(), source };
         let names = self.dir.names().map_err(list)?;
         Ok(names.iter().filter_map(|name| name.strip_suffix(suffix)?.parse().ok()).collect())
@@ -106,7 +110,7 @@ impl<T: Stored> Store<T> {
     /// # Errors
     /// The directory can't be listed.
     pub fn list(&self) -> Result<Vec<Listed<T>>, StoreError> {
-        let read = |id: ContainerId| {
+        let read = |id: T::Id| {
             // One that is removed meanwhile is left out.
             let value = self.get(&id).transpose()?;
             Some((id, value))
@@ -118,7 +122,7 @@ impl<T: Stored> Store<T> {
     ///
     /// # Errors
     /// As for [`Store::get`], and there is no lock to be had.
-    pub fn lock(&self, id: &ContainerId) -> Result<Locked<'_, T>, StoreError> {
+    pub fn lock(&self, id: &T::Id) -> Result<Locked<'_, T>, StoreError> {
         let lock = self.take_lock(id, Lock::wait)?;
         let value = self.get(id)?;
         Ok(Locked { store: self, id: id.clone(), value, lock: Some(lock) })
@@ -128,7 +132,7 @@ impl<T: Stored> Store<T> {
     ///
     /// # Errors
     /// As for [`Store::lock`].
-    pub fn try_lock(&self, id: &ContainerId) -> Result<Option<Locked<'_, T>>, StoreError> {
+    pub fn try_lock(&self, id: &T::Id) -> Result<Option<Locked<'_, T>>, StoreError> {
         let lock = match self.take_lock(id, Lock::now) {
             Err(StoreError::Locked { .. }) => return Ok(None),
             lock => lock?,
@@ -143,7 +147,7 @@ impl<T: Stored> Store<T> {
     /// [`StoreError::Missing`], as for [`Store::lock`], it can't be written, or what `change` says.
     pub fn edit<R, E: From<StoreError>>(
         &self,
-        id: &ContainerId,
+        id: &T::Id,
         change: impl FnOnce(&mut T) -> Result<R, E>,
     ) -> Result<R, E> {
         let mut locked = self.lock(id)?;
@@ -154,15 +158,15 @@ impl<T: Stored> Store<T> {
     }
 
     /// The error for a container of which nothing is written.
-    pub fn missing(&self, id: &ContainerId) -> StoreError {
-        StoreError::Missing { id: id.clone(), path: self.path(id) }
+    pub fn missing(&self, id: &T::Id) -> StoreError {
+        StoreError::Missing { what: T::WHAT, id: id.to_string(), path: self.path(id) }
     }
 
     /// Removes what is written of a container, damaged or not; says whether there was anything.
     ///
     /// # Errors
     /// There is no lock to be had, or it can't be removed.
-    pub fn remove(&self, id: &ContainerId) -> Result<bool, StoreError> {
+    pub fn remove(&self, id: &T::Id) -> Result<bool, StoreError> {
         let lock = self.take_lock(id, Lock::wait)?;
         let removed = self.remove_locked(id);
         let unlocked = lock.remove().map_err(|source| self.remove_error(id, source));
@@ -172,7 +176,7 @@ impl<T: Stored> Store<T> {
     /// Removes it if nobody holds its lock and `condition` holds then; says whether.
     pub(super) fn remove_if(
         &self,
-        id: &ContainerId,
+        id: &T::Id,
         condition: impl FnOnce(Option<T>) -> bool,
     ) -> Result<bool, StoreError> {
         let lock = match self.take_lock(id, Lock::now) {
@@ -189,7 +193,7 @@ impl<T: Stored> Store<T> {
         Ok(existed)
     }
 
-    fn remove_locked(&self, id: &ContainerId) -> Result<bool, StoreError> {
+    fn remove_locked(&self, id: &T::Id) -> Result<bool, StoreError> {
         match fs::remove_file(self.path(id)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -197,23 +201,27 @@ impl<T: Stored> Store<T> {
         }
     }
 
-    fn remove_error(&self, id: &ContainerId, source: io::Error) -> StoreError {
+    fn remove_error(&self, id: &T::Id, source: io::Error) -> StoreError {
         StoreError::Remove { path: self.path(id), source }
     }
 
     fn take_lock(
         &self,
-        id: &ContainerId,
+        id: &T::Id,
         take: impl FnOnce(&Path) -> Result<Lock, LockError>,
     ) -> Result<Lock, StoreError> {
         let path = self.dir.path().join(format!("{id}{LOCK_SUFFIX}"));
         take(&path).map_err(|error| match error {
-            LockError::Held => StoreError::Locked { id: id.clone(), path },
+            LockError::Held => StoreError::Locked { what: T::WHAT, id: id.to_string(), path },
             LockError::Io(source) => StoreError::Lock { path, source },
         })
     }
 
-    fn write(&self, value: &T) -> Result<(), StoreError> {
+    /// Writes of what nobody else writes of, so without a lock.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn write(&self, value: &T) -> Result<(), StoreError> {
         let path = self.path(value.id());
         let written = |source| StoreError::Write { path: path.clone(), source };
         let mut bytes = serde_json::to_vec(value).map_err(|error| written(error.into()))?;

@@ -37,6 +37,11 @@ impl Time {
         (sum <= LAST).then_some(Time(sum))
     }
 
+    /// This time less `duration`; 1970 if that is before.
+    pub fn minus(self, duration: Duration) -> Time {
+        Time(self.0.saturating_sub(milliseconds(duration).unwrap_or(u64::MAX)))
+    }
+
     /// How long it is from this time to `later`; nothing if that is earlier.
     pub fn until(self, later: Time) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))

@@ -19,6 +19,13 @@ pub use walk::{Last, Place, Tree, Way};
 /// Most bytes of a document: a config.json of 100,000 rules has about 8 MiB.
 pub const DOCUMENT_LIMIT: u64 = 16 << 20;
 
+/// Whether a text from outside can name a file without harm: letters, digits and `._-`, the first
+/// a letter or a digit. Neither a terminal nor a shell takes that for more than it is.
+pub fn is_plain_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)
+}
+
 /// Why a file's bytes are not to be had.
 #[derive(Debug, Error)]
 pub enum ReadError {

@@ -167,7 +167,7 @@ pub(super) fn adopt(
         true => Ok(Some(own)),
         false => Err(moved(pid, &own, of_process)),
     };
-    let enforced = run_in(&input.state, rules, settings.hook, Root::Entered, above)?;
+    let enforced = run_in(&input.state, rules, settings.hook, None, Root::Entered, above)?;
     let found = match record {
         None => "the container has no record".to_owned(),
         Some(record) => format!("its record is of cgroup {}", record.cgroup.path.display()),

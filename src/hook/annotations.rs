@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::files::is_plain_name;
 use crate::oci::{ANNOTATION_PREFIX as PREFIX, shortened};
 use crate::policy::{DefaultDevices, Few};
+use crate::recording::{NameError, RecordingName};
 
 const LOG: &str = "log";
+const RECORD: &str = "record";
 const DEFAULT_DEVICES: &str = "default-devices";
 
 /// An annotation that can't be followed: the container must not start as if it had been.
@@ -30,6 +33,9 @@ pub enum AnnotationError {
         /// Where it may be.
         dir: PathBuf,
     },
+    /// The recording's name can't be a file's.
+    #[error("annotation {PREFIX}{RECORD}")]
+    Record(#[source] NameError),
 }
 
 /// A container's own wishes.
@@ -37,6 +43,7 @@ pub enum AnnotationError {
 pub struct Annotated {
     without_default_devices: bool,
     log: Option<String>,
+    record: Option<RecordingName>,
     unknown: Few<String>,
 }
 
@@ -44,7 +51,7 @@ impl Annotated {
     /// Reads the annotations of a state (runtime-spec, "State").
     ///
     /// # Errors
-    /// One of them would widen access.
+    /// One of them would widen access, or names a recording that can't be made.
     pub fn new(annotations: &BTreeMap<String, String>) -> Result<Annotated, AnnotationError> {
         let mut annotated = Annotated::default();
         for (key, value) in annotations {
@@ -55,6 +62,10 @@ impl Annotated {
                     return Err(AnnotationError::Widens(shortened(value)));
                 }
                 (Some(LOG), _) => annotated.log = Some(value.clone()),
+                (Some(RECORD), _) => {
+                    let name = value.parse().map_err(AnnotationError::Record)?;
+                    annotated.record = Some(name);
+                }
                 (Some(_), _) => annotated.unknown.push(shortened(key)),
             }
         }
@@ -73,21 +84,21 @@ impl Annotated {
     pub fn log(&self, dir: &Path) -> Result<Option<&str>, AnnotationError> {
         let Some(value) = &self.log else { return Ok(None) };
         let path = Path::new(value);
-        let name = path.strip_prefix(dir).unwrap_or(path).to_str().filter(|name| is_name(name));
+        let name =
+            path.strip_prefix(dir).unwrap_or(path).to_str().filter(|name| is_plain_name(name));
         let elsewhere = || AnnotationError::Log { value: shortened(value), dir: dir.to_owned() };
         name.map(Some).ok_or_else(elsewhere)
+    }
+
+    /// The recording that the container's requests go to.
+    pub fn record(&self) -> Option<&RecordingName> {
+        self.record.as_ref()
     }
 
     /// Annotations that look like devgate's and are none.
     pub fn warnings(&self) -> Few<String> {
         self.unknown.clone().map(|key| format!("annotation {key:?} is unknown, passed over"))
     }
-}
-
-/// Letters, digits and `._-`, the first of them no `.`: nothing that a terminal or a shell minds.
-fn is_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use thiserror::Error;
 use super::{Enforced, HookError, ReleaseError, Released};
 use crate::errors::chain;
 use crate::files::Exposure;
+use crate::recording::RecordingName;
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,6 +124,9 @@ pub struct Record {
     unit_detached: Vec<u32>,
     detached: Vec<u32>,
     left: Vec<Left>,
+    /// The recording that its requests go to, or went to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording: Option<String>,
     warnings: Vec<String>,
     error: Option<String>,
     microseconds: u64,
@@ -144,8 +148,9 @@ impl Record {
     ) -> Record {
         let mut record = Record::failed(container, warnings, took);
         match outcome {
-            Ok(enforced @ Enforced::Attached { cgroup, in_force, insns, .. }) => {
+            Ok(enforced @ Enforced::Attached { cgroup, in_force, insns, recording, .. }) => {
                 record.result = "attached";
+                record.recording = recording.as_ref().map(ToString::to_string);
                 record.cgroup = Some(cgroup.display().to_string());
                 record.add(in_force, *insns);
                 record.warnings.extend(enforced.warnings());
@@ -159,14 +164,18 @@ impl Record {
         record
     }
 
-    /// A record of now, of a call after the container has stopped.
+    /// A record of now, of a call after the container has stopped, at which these recordings were
+    /// written.
     pub fn of_poststop(
         container: &str,
         warnings: &[String],
+        recorded: &[RecordingName],
         outcome: &Result<Released, ReleaseError>,
         took: Duration,
     ) -> Record {
         let mut record = Record::failed(Some(container), warnings, took);
+        let names: Vec<&str> = recorded.iter().map(RecordingName::as_str).collect();
+        record.recording = Some(names.join(",")).filter(|names| !names.is_empty());
         match outcome {
             Ok(Released::All { pin }) => {
                 record.result = "released";
@@ -199,6 +208,7 @@ impl Record {
             unit_detached: Vec::new(),
             detached: Vec::new(),
             left: Vec::new(),
+            recording: None,
             warnings: warnings.to_vec(),
             error: None,
             microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
@@ -240,6 +250,7 @@ impl Record {
         for Left { program, reason } in &self.left {
             field("left", Some(format!("{program} {reason}")));
         }
+        field("recording", self.recording.clone());
         for warning in &self.warnings {
             field("warning", Some(warning.clone()));
         }
@@ -299,6 +310,8 @@ mod tests {
             insns: 22,
             unrecorded: None,
             kept_warnings: Vec::new(),
+            recording: None,
+            unobserved: None,
         });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }

@@ -2,6 +2,7 @@
 
 mod annotations;
 mod log;
+mod observed;
 mod poststop;
 mod recorded;
 mod rootless;
@@ -9,7 +10,10 @@ pub mod stats;
 
 pub use annotations::{Annotated, AnnotationError};
 pub use log::{Guarded, Log, LogError, LogFormat, Record};
-pub use poststop::{ReleaseError, Released, StageError, release, stage, sweep_dead_pins};
+pub use poststop::{
+    ReleaseError, Released, StageError, finish_recordings, keep_denials, release, stage,
+    sweep_dead_pins,
+};
 pub use recorded::RecordError;
 pub(crate) use recorded::Root;
 pub use rootless::in_user_namespace;
@@ -19,10 +23,13 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::cgroup::{Cgroup, CgroupError, Process};
+use crate::denials::{StandingError, cover_container};
 use crate::enforce::{EnforceError, EnforceOptions, InForce, PrepareError, enforce_if, prepare};
 use crate::errors::chain;
 use crate::oci::{OciError, State};
 use crate::policy::{DefaultDevices, Policy, Rule};
+use crate::recording::{RecordingError, RecordingName};
+use observed::Observation;
 
 /// What to do in a user namespace, where the kernel loads no device programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +86,9 @@ pub enum HookError {
     /// The log that it asks for can't be used.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// What it asks for can't be recorded.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// Its policy has no proven program.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
@@ -105,6 +115,10 @@ pub enum Enforced {
         unrecorded: Option<RecordError>,
         /// What is kept for the container and does not apply.
         kept_warnings: Vec<String>,
+        /// What its requests are recorded as.
+        recording: Option<RecordingName>,
+        /// Why its requests are not observed, if they are to be.
+        unobserved: Option<StandingError>,
     },
     /// In a user namespace: the container starts without a program of ours.
     Skipped {
@@ -116,7 +130,8 @@ pub enum Enforced {
 impl Enforced {
     /// What the operator should know, besides the programs that are left.
     pub fn warnings(&self) -> Vec<String> {
-        let Enforced::Attached { in_force, unrecorded, kept_warnings, .. } = self else {
+        let Enforced::Attached { in_force, unrecorded, kept_warnings, unobserved, .. } = self
+        else {
             return Vec::new();
         };
         let mut warnings = in_force.warnings();
@@ -125,17 +140,28 @@ impl Enforced {
             let why = chain(error);
             format!("the container has no record, so it can't be changed while it runs: {why}")
         }));
+        warnings.extend(
+            unobserved.iter().map(|error| {
+                format!("what the container is denied is not counted: {}", chain(error))
+            }),
+        );
         warnings
     }
 }
 
-/// The hook: enforces the policy on the cgroup of the container's process, and records it.
+/// The hook: enforces the policy on the cgroup of the container's process, and writes its record.
+/// From then on what it asks for is recorded, too, if a name is given for that.
 ///
 /// # Errors
 /// The container must not start; what was attached before is attached still, or the error tells
 /// what differs.
-pub fn run(state: &State, rules: ContainerRules, options: Options) -> Result<Enforced, HookError> {
-    run_in(state, rules, options, Root::Ahead, |_| Ok(None))
+pub fn run(
+    state: &State,
+    rules: ContainerRules,
+    options: Options,
+    recording: Option<RecordingName>,
+) -> Result<Enforced, HookError> {
+    run_in(state, rules, options, recording, Root::Ahead, |_| Ok(None))
 }
 
 /// The same for a container that runs. By now its process may be in a cgroup of its own below the
@@ -144,6 +170,7 @@ pub(crate) fn run_in(
     state: &State,
     rules: ContainerRules,
     options: Options,
+    recording: Option<RecordingName>,
     root: Root,
     above: impl FnOnce(&Cgroup) -> Result<Option<Cgroup>, CgroupError>,
 ) -> Result<Enforced, HookError> {
@@ -156,17 +183,33 @@ pub(crate) fn run_in(
     let above = above(&of_process)?;
     let cgroup = above.as_ref().unwrap_or(&of_process);
     let insns = prepared.verified.program().insns().len();
-    // It can be moved while the program is attached.
-    let stays = || Ok(of_process.has(&process)?);
-    match enforce_if(cgroup, Some(&state.id), &prepared.verified, options.enforce, stays) {
+    let mut observed = Observation::new(recording);
+    let check = || {
+        // It can be moved while the program is attached.
+        of_process.has(&process)?;
+        // After the program, whose answers are recorded.
+        observed.start(cgroup, &state.id)
+    };
+    match enforce_if(cgroup, Some(&state.id), &prepared.verified, options.enforce, check) {
         Ok(in_force) => {
             recorded::make_nodes(&mut kept, state, pid, root);
             let kept_warnings = std::mem::take(&mut kept.warnings);
             let started = recorded::Started { state, pid, config, default_devices, kept };
             let recorded = recorded::record(started, options.enforce, cgroup, &in_force);
+            // After the policy: an observer sees the verdicts of the programs before it.
+            let unobserved = cover_container(cgroup).err();
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
             let in_force = Box::new(in_force);
-            Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded, kept_warnings })
+            let recording = observed.keep();
+            Ok(Enforced::Attached {
+                cgroup,
+                in_force,
+                insns,
+                unrecorded,
+                kept_warnings,
+                recording,
+                unobserved,
+            })
         }
         Err(cause)
             if options.rootless == Rootless::Warn

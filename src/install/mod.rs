@@ -38,7 +38,7 @@ pub use hooks_dir::{Condition, HooksDir, When, WhenError};
 pub use log::{LogFlaw, log_flaw};
 pub use plan::{Change, Foreign, Plan, Step};
 pub use programs::find_program;
-pub use registration::{OPTIONS, Registration};
+pub use registration::{OPTIONS, RECORD, Registration};
 pub use root::Root;
 
 /// A path as a registration can have it: engines read it from JSON, and from anywhere.

@@ -19,7 +19,10 @@ const STAGE: &str = "--stage";
 /// that it gets a twentieth of a CPU, this is 60 s. A kubelet gives up after 120.
 pub const TIMEOUT: u32 = 60;
 
-/// The hook's options, which all have a value.
+/// The hook's one option that may have no value; one that it has comes after a `=`.
+pub const RECORD: &str = "--record";
+
+/// The hook's other options, which all have a value.
 pub const OPTIONS: [&str; 11] = [
     STAGE,
     "--default-devices",
@@ -106,6 +109,9 @@ impl Registration {
             let (name, value) = arg
                 .split_once('=')
                 .map_or((arg.as_str(), None), |(name, value)| (name, Some(value)));
+            if name == RECORD {
+                continue;
+            }
             if !OPTIONS.contains(&name) {
                 return Some(format!("the hook has no option {arg:?}"));
             }

@@ -21,7 +21,7 @@ pub const NAME_PREFIX: &str = "devgate";
 pub const OBSERVER_NAME: &str = "observe_devgate";
 
 /// The kernel asks for a license; ours is not the GPL, so GPL helpers are out of reach.
-const LICENSE: &CStr = c"Apache-2.0";
+pub(super) const LICENSE: &CStr = c"Apache-2.0";
 
 /// The verifier's log grows from the first size to the last (the limit before Linux 5.16).
 const FIRST_LOG: usize = 1 << 16;

@@ -16,6 +16,7 @@ mod query;
 mod replace;
 mod retry;
 mod retval;
+mod set_retval;
 mod symbols;
 pub(crate) mod sys;
 mod take_off;

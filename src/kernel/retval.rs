@@ -8,7 +8,7 @@ use std::os::fd::BorrowedFd;
 
 use super::program::{ProgId, Program};
 use super::query::{QueryError, query_effective};
-use super::symbols::Symbols;
+use super::set_retval::SetRetval;
 use crate::bpf::{self, RetvalCall, RetvalCause, retval_call};
 
 /// What to do about programs that run after the new one and may set the return value.
@@ -57,20 +57,20 @@ pub(super) fn after(
 ) -> Result<Option<(ProgId, RetvalReason)>, QueryError> {
     let effective = query_effective(cgroup)?;
     let later = effective.iter().rposition(|id| *id == own).map_or(0, |place| place + 1);
-    let symbols = Symbols::default();
+    let helpers = SetRetval::default();
     let mut later = effective[later..].iter();
-    Ok(later.find_map(|id| Some((*id, may_set_retval(*id, &symbols)?))))
+    Ok(later.find_map(|id| Some((*id, may_set_retval(*id, &helpers)?))))
 }
 
 /// Why the program may set the return value, if it may. One that is gone may not.
-fn may_set_retval(id: ProgId, symbols: &Symbols) -> Option<RetvalReason> {
+fn may_set_retval(id: ProgId, helpers: &SetRetval) -> Option<RetvalReason> {
     let program = match Program::by_id(id) {
         Ok(program) => program,
         Err(error) if error.is_gone() => return None,
         Err(error) => return Some(RetvalReason::Unseen(error.to_string())),
     };
     let reason = match program.insns() {
-        Ok(insns) => retval_call(&bpf::Program::new(insns), symbols).map(RetvalReason::Calls),
+        Ok(insns) => retval_call(&bpf::Program::new(insns), helpers).map(RetvalReason::Calls),
         Err(error) if error.is_gone() => None,
         Err(error) => Some(RetvalReason::Unseen(error.to_string())),
     };

@@ -157,6 +157,8 @@ enum Key {
     Major,
     Minor,
     Access,
+    /// What `devgate record show` says about a rule. Nobody else's program reads it.
+    Comment,
     Unknown(String),
 }
 
@@ -194,6 +196,7 @@ impl<'de> Visitor<'de> for EntrySeed<'_> {
                 Key::Major => member(&mut map, &mut entry.major, NumberSeed)?,
                 Key::Minor => member(&mut map, &mut entry.minor, NumberSeed)?,
                 Key::Access => member(&mut map, &mut entry.access, AccessSeed)?,
+                Key::Comment => drop(map.next_value::<IgnoredAny>()?),
                 Key::Unknown(key) => match other_case(&key, &KEYS) {
                     Some(name) => map.next_value_seed(OtherCase(name))?,
                     None => {

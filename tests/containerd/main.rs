@@ -12,5 +12,7 @@ mod daemon;
 mod image;
 mod kinds;
 mod pods;
+mod recorded;
 mod spec;
 mod version;
+mod watched;

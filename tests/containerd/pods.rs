@@ -196,9 +196,15 @@ impl Container<'_> {
     /// It takes these steps and gets these answers.
     #[track_caller]
     pub fn expect(&self, steps: &Steps) {
-        eventually("the container took its steps", || self.printed().contains(READY));
+        self.wait();
         let printed = self.printed();
         assert_answers(printed.lines().take_while(|line| *line != READY), steps);
+    }
+
+    /// It has taken its steps.
+    #[track_caller]
+    pub fn wait(&self) {
+        eventually("the container took its steps", || self.printed().contains(READY));
     }
 
     /// Without what the runtime writes before each line: time, stream, and whether it is one.

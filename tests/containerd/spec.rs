@@ -41,6 +41,14 @@ impl Spec {
         hooks.push(foreign(after));
     }
 
+    /// Adds options of devgate's hook.
+    pub fn add_hook_options(&mut self, options: &[&str]) {
+        for stage in ["createRuntime", "poststop"] {
+            let args = self.0["hooks"][stage][0]["args"].as_array_mut().expect("a hook");
+            args.extend(options.iter().map(|option| json!(option)));
+        }
+    }
+
     /// Makes it that of a container in this place, which runs a shell script.
     pub fn set_container(&mut self, place: &Place, script: &str) {
         self.0["root"]["path"] = json!(place.path("rootfs"));

@@ -105,7 +105,7 @@ fn play(stage: &mut Stage, out: &mut Vec<u8>) -> anyhow::Result<bool> {
     let (state, rules) = input(stage.child_pid()?)?;
     let policy = rules.policy().clone();
     let options = Options { enforce: options(), ..Options::default() };
-    let enforced = hook::run(&state, rules, options)?;
+    let enforced = hook::run(&state, rules, options, None)?;
     let Enforced::Attached { cgroup, in_force, insns, .. } = enforced else {
         bail!("the hook takes root for rootless");
     };

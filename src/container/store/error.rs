@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::super::id::ContainerId;
 use super::LIMIT;
 use crate::files::ReadError;
 
@@ -13,10 +12,12 @@ use crate::files::ReadError;
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// There is none for this container.
-    #[error("container {id} has no record ({} does not exist)", path.display())]
+    #[error("{what} {id} has no record ({} does not exist)", path.display())]
     Missing {
-        /// The container.
-        id: ContainerId,
+        /// What the file is about: a container, for example.
+        what: &'static str,
+        /// Its id.
+        id: String,
         /// The file.
         path: PathBuf,
     },
@@ -91,10 +92,12 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another devgate holds the lock for too long.
-    #[error("another devgate keeps container {id} locked ({})", path.display())]
+    #[error("another devgate keeps {what} {id} locked ({})", path.display())]
     Locked {
-        /// The container.
-        id: ContainerId,
+        /// What the file is about.
+        what: &'static str,
+        /// Its id.
+        id: String,
         /// The lock's file.
         path: PathBuf,
     },

@@ -1,11 +1,12 @@
 //! The form of a file: JSON with its version.
 
+use std::fmt::{Debug, Display};
 use std::path::Path;
+use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::super::id::ContainerId;
 use super::error::StoreError;
 
 /// What a store holds. Unknown keys must be an error of its deserialization: a newer devgate that
@@ -14,8 +15,14 @@ pub trait Stored: Serialize + DeserializeOwned {
     /// The version of its form, which its member `version` has.
     const VERSION: u32;
 
-    /// The container that it is about.
-    fn id(&self) -> &ContainerId;
+    /// What it is about, in a word.
+    const WHAT: &'static str;
+
+    /// What names that. As text it is a file's name.
+    type Id: Clone + Debug + Display + Eq + FromStr;
+
+    /// What it is about.
+    fn id(&self) -> &Self::Id;
 }
 
 /// The member `version` of a file, always `N`.

@@ -3,7 +3,6 @@
 use std::io;
 use std::ops::Deref;
 
-use super::super::id::ContainerId;
 use super::super::lock::Lock;
 use super::Store;
 use super::error::StoreError;
@@ -13,7 +12,7 @@ use super::form::Stored;
 #[derive(Debug)]
 pub struct Locked<'s, T: Stored> {
     pub(super) store: &'s Store<T>,
-    pub(super) id: ContainerId,
+    pub(super) id: T::Id,
     pub(super) value: Option<T>,
     pub(super) lock: Option<Lock>,
 }
@@ -30,7 +29,7 @@ impl<T: Stored> Locked<'_, T> {
     /// It can't be written, or is about another container than the locked one.
     pub fn put(&mut self, value: T) -> Result<(), StoreError> {
         if value.id() != &self.id {
-            let source = io::Error::other(format!("the value is of container {}", value.id()));
+            let source = io::Error::other(format!("the value is of {} {}", T::WHAT, value.id()));
             return Err(StoreError::Write { path: self.store.path(&self.id), source });
         }
         self.store.write(&value)?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::container::{Record, RecordStore};
+use crate::container::{ContainerId, Record, RecordStore};
 use crate::run_dir::RunDir;
 
 const RECORD: &str = include_str!("../../../testdata/records/version-1.json");

@@ -38,6 +38,9 @@ runtime = "@RUNTIME@"
 @RUNTIME@ = ["@DIR@/@RUNTIME@"]
 "#;
 
+/// What [`Podman::start_of_image`] makes.
+const IMAGE: &str = "localhost/devgate-test:1";
+
 /// `--runtime-flag root=DIR` would be forgotten by the process that cleans up.
 const RUNTIME: &str = "#!/bin/sh\nexec @RUNTIME@ --root @DIR@/state \"$@\"\n";
 
@@ -223,10 +226,25 @@ impl Podman {
         caller
     }
 
+    /// The same of an image: podman keeps the names of such containers in a file.
+    pub fn start_of_image(&self, options: &[&str], steps: &Steps) -> Session {
+        let (root, archive) = (self.place.path("rootfs"), self.place.path("image.tar"));
+        let tar = Command::new("tar").args(["-C", &root, "-cf", &archive, "."]).status();
+        assert!(tar.is_ok_and(|status| status.success()), "{root} can be archived");
+        self.command_succeeds(&["import", &archive, IMAGE]);
+        let parent = format!("--cgroup-parent={}", self.place.cgroup_name());
+        let options = [&[parent.as_str()], options].concat();
+        Session::start(&mut self.run_command_of(&[IMAGE], &options, steps), &self.place)
+    }
+
     fn run_command(&self, options: &[&str], steps: &Steps) -> Command {
+        self.run_command_of(&["--rootfs", &self.place.path("rootfs")], options, steps)
+    }
+
+    fn run_command_of(&self, root: &[&str], options: &[&str], steps: &Steps) -> Command {
         let mut command = self.command();
-        command.arg("run").args(RUN).args(options);
-        command.args(["--rootfs", &self.place.path("rootfs"), "sh", "-c", &script(steps)]);
+        command.arg("run").args(RUN).args(options).args(root);
+        command.args(["sh", "-c", &script(steps)]);
         command
     }
 
@@ -331,6 +349,28 @@ impl Podman {
     /// What the container printed, all its starts together.
     pub fn logs(&self, container: &str) -> String {
         String::from_utf8(self.output(&["logs", container]).stdout).expect("it printed text")
+    }
+
+    /// What `podman inspect` says of a container, in this format.
+    pub fn inspect(&self, container: &str, format: &str) -> String {
+        let Output { stdout, .. } = self.output(&["inspect", "--format", format, container]);
+        String::from_utf8(stdout).expect("podman prints text").trim().to_owned()
+    }
+
+    /// A podman command that may fail.
+    pub fn try_command(&self, args: &[&str]) {
+        let _ = self.output(args);
+    }
+
+    /// Removes the cgroups of containers whose end nobody saw, when they are empty.
+    pub fn remove_cgroups(&self) {
+        eventually("the containers' cgroups are gone", || {
+            for name in self.place.cgroups() {
+                // Those with processes stay.
+                let _ = fs::remove_dir(self.place.cgroup().join(name));
+            }
+            !self.has_container_cgroups()
+        });
     }
 
     /// A device node outside of containers, for podman to find the numbers of.
