@@ -83,6 +83,21 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "recording",
+        &[
+            "bpffs",
+            "cgroup",
+            "container",
+            "device",
+            "files",
+            "names",
+            "observe",
+            "oci",
+            "policy",
+            "run_dir",
+        ],
+    ),
+    (
         "hook",
         &[
             "cgroup",
@@ -97,21 +112,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "oci",
             "policy",
             "recording",
-            "run_dir",
-        ],
-    ),
-    (
-        "recording",
-        &[
-            "bpffs",
-            "cgroup",
-            "container",
-            "device",
-            "files",
-            "names",
-            "observe",
-            "oci",
-            "policy",
             "run_dir",
         ],
     ),
