@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::cgroup::{Cgroup, CgroupError};
 use crate::container::{ContainerId, RecordStore, StoreError};
+use crate::denials::{self, Moved, StandingError};
 use crate::hold::{HoldError, PINS, Pins};
 use crate::recording::{Finished, Recorder, RecordingError, RecordingName};
 use crate::run_dir::RunDirError;
@@ -39,6 +40,9 @@ pub enum GcError {
     /// A recording can't be written.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// What ended containers were denied can't be moved.
+    #[error(transparent)]
+    Denials(#[from] StandingError),
 }
 
 /// What was found of one kind, by its names.
@@ -107,6 +111,18 @@ pub fn recordings(mode: Mode) -> Found<RecordingName> {
         Ok(Found { dead: finished.written, in_use, failed })
     };
     found().unwrap_or_else(|error| Found { failed: vec![error], ..Found::default() })
+}
+
+/// Moves what containers that ended were denied out of the observer's maps, before their records are
+/// removed: these tell which containers they were. `None` if nothing is observed.
+///
+/// # Errors
+/// Something stays there.
+pub fn denials(mode: Mode) -> Result<Option<Moved>, GcError> {
+    Ok(match mode {
+        Mode::Remove => denials::tidy()?,
+        Mode::DryRun => denials::dead()?,
+    })
 }
 
 /// The records whose cgroup is gone, by their containers' ids. One that somebody is changing

@@ -35,13 +35,18 @@ fn programs() {
 }
 
 #[test]
+fn observers() {
+    replay("observers", targets::observers::check);
+}
+
+#[test]
 fn edits() {
     replay("edits", targets::edits::check);
 }
 
 #[test]
 fn corpora_are_small() {
-    let files = ["documents", "programs", "edits"].map(|target| {
+    let files = ["documents", "programs", "observers", "edits"].map(|target| {
         fs::read_dir(Path::new("fuzz/corpus").join(target)).expect("the corpus can be read")
     });
     let sizes = files

@@ -100,6 +100,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "hook",
         &[
+            "bpffs",
             "cgroup",
             "change",
             "container",
@@ -109,6 +110,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "files",
             "hold",
             "kernel",
+            "observe",
             "oci",
             "policy",
             "recording",
@@ -131,6 +133,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "install",
             "kernel",
             "mounts",
+            "observe",
             "policy",
             "run_dir",
         ],
@@ -140,6 +143,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "analyze",
             "bpf",
+            "bpffs",
             "cgroup",
             "change",
             "container",
@@ -152,6 +156,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "inspect",
             "install",
             "kernel",
+            "observe",
             "oci",
             "policy",
             "recording",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-use crate::{attached, guard};
+use crate::{attached, guard, observed};
 
 /// Measures devgate beside its peers.
 #[derive(Debug, Parser)]
@@ -20,6 +20,9 @@ pub struct Args {
     /// Where the JSON goes
     #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
     pub json: PathBuf,
+    /// Only these sections, as 1,8 [default: all]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',')]
+    pub sections: Vec<u8>,
     /// Few runs, to try the bench itself: its figures mean nothing
     #[arg(long)]
     pub quick: bool,
@@ -67,9 +70,16 @@ pub struct Effort {
     pub container: usize,
     /// The guard.
     pub guard: guard::Effort,
+    /// Observers.
+    pub observed: observed::Effort,
 }
 
 impl Args {
+    /// Whether a section is asked for.
+    pub fn wants(&self, section: u8) -> bool {
+        self.sections.is_empty() || self.sections.contains(&section)
+    }
+
     /// How often everything is done.
     pub fn effort(&self) -> Effort {
         let opens = |rounds, opens| attached::Effort { rounds, opens };
@@ -85,6 +95,7 @@ impl Args {
                 large_compile: 1,
                 container: 2,
                 guard: guard::Effort { containers: 20, seconds: 2 },
+                observed: observed::Effort { rounds: 20, opens: 1_000, devices: 10_000 },
             },
             false => Effort {
                 hook: 300,
@@ -97,6 +108,7 @@ impl Args {
                 large_compile: 40,
                 container: 60,
                 guard: guard::Effort { containers: 1_000, seconds: 20 },
+                observed: observed::Effort { rounds: 300, opens: 2_000, devices: 10_000 },
             },
         }
     }

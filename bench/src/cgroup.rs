@@ -34,6 +34,11 @@ impl Cgroup {
         self.dir.as_fd()
     }
 
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Moves a process in.
     pub fn admit(&self, pid: u32) -> io::Result<()> {
         fs::write(self.path.join("cgroup.procs"), pid.to_string())

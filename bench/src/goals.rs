@@ -6,6 +6,7 @@ use crate::attached::Attached;
 use crate::change::{GRANT, HOOK, REVOKE};
 use crate::guard::Guard;
 use crate::hooks::{DEVGATE, FLOOR, Hooks, LIBCGROUPS};
+use crate::observed::{DENIED, EVENTS, NULL, Open};
 use crate::programs::RETURN_1;
 use crate::report::Report;
 
@@ -67,6 +68,23 @@ pub fn judge(report: &Report) -> Vec<Goal> {
     let containers = guard.map_or(0, |guard| guard.containers);
     let what = format!("guard, {containers} containers, part of one CPU");
     goals.push(Goal::at_most(what, guard.map(Guard::percent), 1.0, " %"));
+    goals.extend(observed(report));
+    goals
+}
+
+/// The costlier observer is judged.
+fn observed(report: &Report) -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for (device, bound) in [(DENIED, 1.2), (NULL, 1.03)] {
+        let of = |open: &&Open| open.device == device && open.observer == EVENTS;
+        let over = report.opens.iter().find(of).map(|open| open.over_unobserved);
+        goals.push(Goal::at_most(format!("open, {device}: observed / not"), over, bound, " x"));
+    }
+    let flood = report.flood.as_ref();
+    let exact = flood.map(|flood| if flood.is_exact() { 1.0 } else { 0.0 });
+    let devices = flood.map_or(0, |flood| flood.devices);
+    let what = format!("{devices} devices of one container: others exact");
+    goals.push(Goal::at_least(what, exact, 1.0, ""));
     goals
 }
 

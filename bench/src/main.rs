@@ -12,6 +12,7 @@ mod guard;
 mod hooks;
 mod janitor;
 mod loads;
+mod observed;
 mod opener;
 mod policy;
 mod programs;
@@ -46,11 +47,44 @@ fn main() -> anyhow::Result<()> {
 
 fn bench(args: Args) -> anyhow::Result<()> {
     let effort = args.effort();
-    let tools = Tools::find(args.devgate, args.libcgroups)?;
+    let tools = Tools::find(args.devgate.clone(), args.libcgroups.clone())?;
     let world = World::set_up()?;
     let tools = tools.copied(&world)?;
     let mut report = Report::new(effort)?;
-    report.counts = counts::count()?;
+    if args.wants(1) {
+        measure_hooks(&mut report, &world, &tools)?;
+    }
+    if args.wants(2) || args.wants(3) {
+        measure_programs(&mut report, &world, &tools)?;
+    }
+    if args.wants(4) {
+        report.containers = containers::measure(&world, &tools, effort.container)?;
+    }
+    if args.wants(5) {
+        report.counts = counts::count()?;
+    }
+    if args.wants(6) {
+        report.changes = change::measure(&world, &tools, effort.hook)?;
+    }
+    if args.wants(7) {
+        report.guard = Some(guard::measure(&world, &tools, effort.guard)?);
+    }
+    if args.wants(8) {
+        report.opens = observed::measure(&world, &tools, effort.observed)?;
+        report.flood = Some(observed::flood(&world, &tools, effort.observed)?);
+    }
+    drop(world);
+    report.judge();
+    if let Some(dir) = args.json.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    std::fs::write(&args.json, serde_json::to_string_pretty(&report)? + "\n")?;
+    progress("", 0, 0);
+    Ok(std::io::stdout().write_all(table::text(&report).as_bytes())?)
+}
+
+fn measure_hooks(report: &mut Report, world: &World, tools: &Tools) -> anyhow::Result<()> {
+    let effort = report.effort;
     for (policy, rounds) in [
         (Policy::podman(), effort.hook),
         (Policy::containerd(), effort.hook),
@@ -59,11 +93,16 @@ fn bench(args: Args) -> anyhow::Result<()> {
         (Policy::mixed_1_000(), effort.hook),
         (Policy::random_10_000(), effort.large_hook),
     ] {
-        report.hooks.push(hooks::measure(&world, &tools, &policy, rounds, effort.failing_hook)?);
+        report.hooks.push(hooks::measure(world, tools, &policy, rounds, effort.failing_hook)?);
     }
+    Ok(())
+}
+
+fn measure_programs(report: &mut Report, world: &World, tools: &Tools) -> anyhow::Result<()> {
+    let effort = report.effort;
     for policy in [Policy::podman(), Policy::random_1_000(), Policy::few_majors()] {
-        let programs = Programs::for_policy(&world, &tools, &policy)?;
-        report.attached.push(attached::measure(&world, &policy, &programs, effort.attached)?);
+        let programs = Programs::for_policy(world, tools, &policy)?;
+        report.attached.push(attached::measure(world, &policy, &programs, effort.attached)?);
         report.loads.extend(loads::measure(&policy, &programs, effort.load)?);
     }
     for (policy, rounds) in [
@@ -75,17 +114,7 @@ fn bench(args: Args) -> anyhow::Result<()> {
     ] {
         report.compiled.push(loads::compile_and_verify(&policy, rounds)?);
     }
-    report.containers = containers::measure(&world, &tools, effort.container)?;
-    report.changes = change::measure(&world, &tools, effort.hook)?;
-    report.guard = Some(guard::measure(&world, &tools, effort.guard)?);
-    drop(world);
-    report.judge();
-    if let Some(dir) = args.json.parent() {
-        std::fs::create_dir_all(dir)?;
-    }
-    std::fs::write(&args.json, serde_json::to_string_pretty(&report)? + "\n")?;
-    progress("", 0, 0);
-    Ok(std::io::stdout().write_all(table::text(&report).as_bytes())?)
+    Ok(())
 }
 
 /// `return 1`, as raw instructions.

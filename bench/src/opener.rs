@@ -1,15 +1,44 @@
 //! The process in the cgroup: it opens devices when it is told to, and stands for a container's
 //! process otherwise.
 
-use std::fs::File;
+use std::ffi::{CStr, CString};
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
+
+/// How often a paced process begins again.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// What it is to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Order {
+    /// To open a file to read, and close it, so many times.
+    Open { path: PathBuf, times: usize },
+    /// To do so every [`TICK`], for so many of them.
+    Pace { path: PathBuf, times: usize, ticks: u32 },
+    /// To make nodes of so many character devices, all at this path.
+    Make { path: PathBuf, major: u32, count: u32 },
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// The last call's.
+    pub outcome: Result<(), Errno>,
+    /// From the first call to the last.
+    pub took: Duration,
+}
 
 /// A live process in a cgroup.
 #[derive(Debug)]
@@ -40,14 +69,30 @@ impl Opener {
 
     /// Has it open the file to read, so many times; what the last open came to.
     pub fn open(&mut self, path: &Path, times: usize) -> anyhow::Result<Result<(), Errno>> {
-        writeln!(self.orders, "{times} {}", path.display())?;
+        Ok(self.timed(&Order::Open { path: path.to_owned(), times })?.outcome)
+    }
+
+    /// Has it do this; what the last call came to, and how long all took.
+    pub fn timed(&mut self, order: &Order) -> anyhow::Result<Answer> {
+        self.start_on(order)?;
+        self.finish()
+    }
+
+    /// Gives it an order whose answer is asked for later.
+    pub fn start_on(&mut self, order: &Order) -> anyhow::Result<()> {
+        Ok(writeln!(self.orders, "{}", serde_json::to_string(order)?)?)
+    }
+
+    /// The answer to the last order.
+    pub fn finish(&mut self) -> anyhow::Result<Answer> {
         let mut answer = String::new();
         self.answers.read_line(&mut answer)?;
-        match answer.trim().parse() {
-            Ok(0) => Ok(Ok(())),
-            Ok(errno) => Ok(Err(Errno::from_raw(errno))),
-            Err(_) => bail!("the opener died"),
-        }
+        let numbers = answer.trim().split_once(' ').context("the opener died")?;
+        let outcome = match numbers.0.parse()? {
+            0 => Ok(()),
+            errno => Err(Errno::from_raw(errno)),
+        };
+        Ok(Answer { outcome, took: Duration::from_nanos(numbers.1.parse()?) })
     }
 }
 
@@ -62,16 +107,49 @@ impl Drop for Opener {
 /// The opener's own main function.
 pub fn work() -> anyhow::Result<()> {
     for order in io::stdin().lock().lines() {
-        let order = order?;
-        let (times, path) = order.split_once(' ').context("an order")?;
-        let mut errno = 0;
-        for _ in 0..times.parse()? {
-            errno = match File::open(path) {
-                Ok(_) => 0,
-                Err(error) => error.raw_os_error().unwrap_or(-1),
-            };
-        }
-        println!("{errno}");
+        let order: Order = serde_json::from_str(&order?)?;
+        let begin = Instant::now();
+        let outcome = order.execute(begin)?;
+        println!(
+            "{} {}",
+            outcome.err().map_or(0, |errno| errno as i32),
+            begin.elapsed().as_nanos()
+        );
     }
     Ok(())
+}
+
+impl Order {
+    fn execute(&self, begin: Instant) -> anyhow::Result<nix::Result<()>> {
+        let mut outcome = Ok(());
+        match self {
+            Order::Open { path, times } => {
+                let path = c_path(path)?;
+                (0..*times).for_each(|_| outcome = open_once(&path));
+            }
+            Order::Pace { path, times, ticks } => {
+                let path = c_path(path)?;
+                for tick in 1..=*ticks {
+                    (0..*times).for_each(|_| outcome = open_once(&path));
+                    sleep((begin + TICK * tick).saturating_duration_since(Instant::now()));
+                }
+            }
+            Order::Make { path, major, count } => {
+                for minor in 0..*count {
+                    let device = makedev((*major).into(), minor.into());
+                    outcome = mknod(path, SFlag::S_IFCHR, Mode::S_IRUSR, device);
+                }
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+fn c_path(path: &Path) -> anyhow::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// Opens and closes.
+fn open_once(path: &CStr) -> nix::Result<()> {
+    open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map(drop)
 }

@@ -14,6 +14,7 @@ use crate::goals::{Goal, judge};
 use crate::guard::Guard;
 use crate::hooks::Hooks;
 use crate::loads::{Compiled, Load};
+use crate::observed::{Flood, Open};
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -48,6 +49,10 @@ pub struct Report {
     pub changes: Vec<Change>,
     /// 7. The guard.
     pub guard: Option<Guard>,
+    /// 8. Opens below an observer.
+    pub opens: Vec<Open>,
+    /// 8. More devices than there is room for.
+    pub flood: Option<Flood>,
 }
 
 impl Report {
@@ -73,6 +78,8 @@ impl Report {
             counts: Vec::new(),
             changes: Vec::new(),
             guard: None,
+            opens: Vec::new(),
+            flood: None,
         })
     }
 

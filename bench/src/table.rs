@@ -30,6 +30,8 @@ pub fn text(report: &Report) -> String {
     section("5. Instructions", counts(report), Vec::new());
     section("6. Holding a policy, and changing it", changes(report), Vec::new());
     section("7. devgate guard, nothing happens", guard(report), Vec::new());
+    section("8. Opens below an observer", opens(report), Vec::new());
+    section("8. One container asks for many devices", flood(report), Vec::new());
     text
 }
 
@@ -75,6 +77,37 @@ fn guard(report: &Report) -> Table {
         ]
     });
     let header = ["containers", "CPU s", "wall s", "% of one CPU", "CPU ms to start"];
+    table(&header, 0, rows)
+}
+
+fn opens(report: &Report) -> Table {
+    let rows = report.opens.iter().map(|open| {
+        vec![
+            open.device.to_owned(),
+            open.observer.to_owned(),
+            format!("{:.3}", open.over_unobserved),
+            format!("{:.0}", open.ns.median),
+            spread(open.ns, 0),
+            open.ns.n.to_string(),
+        ]
+    });
+    table(&["open of", "observer", "x nobody", "ns", "", "n"], 2, rows)
+}
+
+fn flood(report: &Report) -> Table {
+    let kib = |bytes: u64| format!("{}", bytes.div_ceil(1024));
+    let rows = report.flood.iter().map(|flood| {
+        vec![
+            flood.devices.to_string(),
+            flood.rows.to_string(),
+            flood.lost.to_string(),
+            format!("{} of {}", flood.others_counted, flood.others_asked),
+            kib(flood.bytes_before),
+            kib(flood.bytes),
+            kib(flood.most_bytes),
+        ]
+    });
+    let header = ["devices", "rows", "lost", "counted of others", "KiB before", "then", "full"];
     table(&header, 0, rows)
 }
 

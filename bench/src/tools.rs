@@ -53,8 +53,12 @@ impl Tools {
 
     /// devgate's program for the policy, with its own default devices.
     pub fn devgate_program(&self, config: &Path) -> anyhow::Result<Vec<u8>> {
-        let mut command = Command::new(&self.devgate);
-        output(command.args(["compile", "--format", "raw", "--config"]).arg(config))
+        self.devgate_output(&["compile", "--format", "raw", "--config"], config)
+    }
+
+    /// What devgate prints, given these arguments and a path.
+    pub fn devgate_output(&self, args: &[&str], path: &Path) -> anyhow::Result<Vec<u8>> {
+        output(Command::new(&self.devgate).args(args).arg(path))
     }
 
     /// libcgroups' program for it.

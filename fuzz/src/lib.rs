@@ -5,6 +5,10 @@
 pub mod documents;
 pub mod edits;
 mod effort;
+pub mod observers;
 pub mod programs;
 mod reference;
 mod repair;
+// The same witness as that of the tests.
+#[path = "../../tests/common/sandbox.rs"]
+mod sandbox;

@@ -14,6 +14,7 @@ use super::install::args as install;
 pub use super::modes::{CompileFormat, DefaultDevicesMode, StageMode};
 use super::record::args::Record;
 use super::target::Target;
+use super::watch::{self, Watch};
 use super::{denials, grant, granted, history, metrics, observe, update};
 
 /// Makes a container's cgroup v2 device access exactly what its config.json says.
@@ -58,6 +59,9 @@ pub enum Command {
 \x20 devgate inspect --pid 4711 --rules\n\
 \x20 devgate inspect /sys/fs/cgroup/system.slice/x.service --asm")]
     Inspect(Inspect),
+    /// Watch what containers are denied, live, and which program and rule deny it
+    #[command(after_help = watch::HELP)]
+    Watch(Watch),
     /// List every cgroup with a device program of its own
     #[command(after_help = "Examples:\n\
 \x20 devgate ls\n\

@@ -48,6 +48,7 @@ struct Output<'r> {
 struct Whose<'r> {
     container: Option<&'r str>,
     name: Option<&'r str>,
+    namespace: Option<&'r str>,
     pod: Option<&'r str>,
     cgroup: Option<String>,
     ended: Option<String>,
@@ -128,10 +129,12 @@ fn output<'r>(report: &'r Report, names: &Names) -> Output<'r> {
 
 fn whose(denied: &Denied) -> Whose<'_> {
     let identity = &denied.identity;
+    let pod = identity.pod.as_deref().and_then(|pod| pod.split_once('/'));
     Whose {
         container: identity.container.as_deref(),
         name: identity.name.as_deref(),
-        pod: identity.pod.as_deref(),
+        namespace: pod.map(|(namespace, _)| namespace),
+        pod: pod.map(|(_, pod)| pod),
         cgroup: denied.cgroup.as_ref().map(|path| path.display().to_string()),
         ended: denied.ended.map(|time| time.to_string()),
     }
@@ -162,7 +165,7 @@ fn row<'r>(denied: &'r Denied, denial: &'r Denial, names: &Names) -> Row<'r> {
 
 fn verdict(denial: &Denial) -> &'static str {
     match denial.certainty {
-        Certainty::Told | Certainty::Computed => "denied",
+        Certainty::Told | Certainty::Computed => "deny",
         Certainty::Unknown => "unknown",
     }
 }

@@ -38,12 +38,21 @@ pub fn origin(policy: &Policy, index: usize) -> String {
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        match c.is_control() {
-            true => escaped.extend(c.escape_default()),
-            false => escaped.push(c),
+        match is_printable(c) {
+            true => escaped.push(c),
+            false => escaped.extend(c.escape_default()),
         }
     }
     escaped
+}
+
+/// Whether a character is shown as what it is: it is neither a control character nor one that
+/// is not seen, or that turns the text around (Unicode's category Cf, as far as terminals heed it).
+pub fn is_printable(c: char) -> bool {
+    let unseen = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}');
+    !c.is_control() && !unseen
 }
 
 /// A program's instructions, without comments: its registers may hold anything.

@@ -63,6 +63,8 @@ pub enum CheckGroup {
     Engines,
     /// Whether one runs
     Guard,
+    /// Whether what containers are denied is counted
+    Observe,
 }
 
 impl From<CheckGroup> for Group {
@@ -74,6 +76,7 @@ impl From<CheckGroup> for Group {
             CheckGroup::Security => Group::Security,
             CheckGroup::Engines => Group::Engines,
             CheckGroup::Guard => Group::Guard,
+            CheckGroup::Observe => Group::Observe,
         }
     }
 }

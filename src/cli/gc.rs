@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use clap::Args as ClapArgs;
+use devgate::denials::Moved;
 use devgate::errors::chain;
-use devgate::gc::{GcError, Mode, pins, recordings, records};
+use devgate::gc::{GcError, Mode, denials, pins, recordings, records};
 use serde::Serialize;
 
 use super::{Exit, complain};
@@ -25,7 +26,16 @@ struct Report<'r> {
     pins: Kind<'r, u64>,
     records: Kind<'r, String>,
     recordings: Kind<'r, String>,
+    denials: Option<Denials>,
     errors: Vec<String>,
+}
+
+/// Of how many containers that ended the observer's rows were moved to files, and of how many there
+/// was nothing to keep.
+#[derive(Serialize)]
+struct Denials {
+    moved: usize,
+    forgotten: usize,
 }
 
 #[derive(Serialize)]
@@ -36,10 +46,12 @@ struct Kind<'r, T> {
 
 pub fn run(gc: &Gc, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     let mode = if gc.dry_run { Mode::DryRun } else { Mode::Remove };
-    let recordings = recordings(mode);
+    let (recordings, denials) = (recordings(mode), denials(mode));
     let (pins, records) = (pins(mode), records(mode));
     let failed = pins.failed.iter().chain(&records.failed).chain(&recordings.failed);
+    let failed = failed.chain(denials.as_ref().err());
     let errors: Vec<String> = failed.map(|error: &GcError| chain(error)).collect();
+    let denials = denials.unwrap_or_default();
     if gc.json {
         let ids: Vec<String> = records.dead.iter().map(ToString::to_string).collect();
         let names: Vec<String> = recordings.dead.iter().map(ToString::to_string).collect();
@@ -48,6 +60,7 @@ pub fn run(gc: &Gc, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
             pins: Kind { dead: &pins.dead, in_use: pins.in_use },
             records: Kind { dead: &ids, in_use: records.in_use },
             recordings: Kind { dead: &names, in_use: recordings.in_use },
+            denials: denials.map(|Moved { kept, forgotten }| Denials { moved: kept, forgotten }),
             errors: errors.clone(),
         };
         serde_json::to_writer(&mut *out, &report)?;
@@ -60,6 +73,14 @@ pub fn run(gc: &Gc, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         let done = if gc.dry_run { "would write" } else { "wrote" };
         for name in &recordings.dead {
             writeln!(out, "{done} recording {name} of a container that ended")?;
+        }
+        if let Some(Moved { kept, forgotten }) = denials.filter(|it| it.kept + it.forgotten > 0) {
+            let done = if gc.dry_run { "would free" } else { "freed" };
+            let of = counted(kept + forgotten, "container");
+            writeln!(
+                out,
+                "{done} the rows of {of} that ended; {kept} had denials, which are kept"
+            )?;
         }
     }
     errors.iter().for_each(|error| complain(error));

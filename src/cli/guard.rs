@@ -1,7 +1,6 @@
 //! `devgate guard`.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,14 +10,11 @@ use devgate::guard_lock::GuardLock;
 use devgate::hook::{self, Log, LogError, LogFormat};
 use devgate::install::Registration;
 use devgate::run_dir::RunDir;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::args::HookAlone;
 use super::attach_options::AttachOptions;
+use super::ended::Ended;
 use super::hook_options::HookOptions;
 use super::modes::{DefaultDevicesMode, FoundMode, LogFormatMode};
 use super::{Exit, complain};
@@ -160,27 +156,6 @@ fn raise_file_limit() {
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // If it stays, the containers beyond are told of.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-    }
-}
-
-/// Whether the guard was told to end: by SIGTERM, or ^C.
-struct Ended(SignalFd);
-
-impl Ended {
-    fn new() -> nix::Result<Ended> {
-        let mut ends = SigSet::empty();
-        ends.extend([Signal::SIGTERM, Signal::SIGINT]);
-        ends.thread_block()?;
-        Ok(Ended(SignalFd::with_flags(&ends, SfdFlags::SFD_CLOEXEC)?))
-    }
-
-    fn within(&self, time: Duration) -> anyhow::Result<bool> {
-        let mut told = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut told, PollTimeout::try_from(time)?) {
-            // It was stopped and goes on.
-            Err(Errno::EINTR) => Ok(false),
-            ready => Ok(ready? > 0),
-        }
     }
 }
 

@@ -14,6 +14,7 @@ mod demo;
 mod denials;
 mod describe;
 mod doctor;
+mod ended;
 mod gc;
 mod grant;
 mod granted;
@@ -35,6 +36,7 @@ mod spec;
 mod table;
 mod target;
 mod update;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -169,6 +171,7 @@ fn run(command: Command, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         Command::Install(install) => install::install(&install, out),
         Command::Uninstall(uninstall) => install::uninstall(&uninstall, out),
         Command::Guard(guard) => guard::run(&guard),
+        Command::Watch(watch) => watch::run(&watch),
         Command::Doctor(doctor) => doctor::run(&doctor, out),
         Command::Gc(gc) => gc::run(&gc, out),
         Command::Metrics(metrics) => metrics::run(&metrics, out),

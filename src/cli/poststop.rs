@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use devgate::errors::chain;
 use devgate::hook::{
-    Annotated, Log, Record, Released, finish_recordings, release, sweep_dead_pins,
+    Annotated, Log, Record, Released, finish_recordings, keep_denials, release, sweep_dead_pins,
 };
 use devgate::oci::{Stage, State};
 
@@ -21,6 +21,7 @@ pub fn run(hook: &Hook, state: &State, start: Instant, out: &mut Vec<u8>) -> any
     let mut logs = logs(&hook.options, state, &mut warnings);
     let recorded = finish_recordings();
     warnings.extend(recorded.failed.iter().map(|error| format!("recordings: {}", chain(error))));
+    warnings.extend(keep_denials());
     let released = release(state, hook.options.rootless.into());
     warnings.extend(sweep_dead_pins());
     for warning in &warnings {
@@ -65,6 +66,7 @@ const PLAN: &str = "\
 plan (dry run: nothing is looked up or changed):
   write the recordings of containers that have ended
   find the container's record below /run/devgate/containers
+  move what it was denied to a file below /run/devgate/denials, if that is observed
   leave everything if the record's cgroup is still there
   remove the pin of that cgroup's link and the record
 ";

@@ -22,8 +22,9 @@ use crate::cgroup::{Cgroup, CgroupError};
 
 /// For so long a container that starts may not be known to its runtime or its engine.
 const STARTS: Duration = Duration::from_secs(30);
-/// How often it is looked up meanwhile.
-const AGAIN: Duration = Duration::from_secs(1);
+/// After this it is looked up again; later after a part of the time for which it was looked up.
+const AGAIN: Duration = Duration::from_millis(10);
+const PART: u32 = 8;
 
 /// A container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +82,10 @@ impl Known {
     /// Whether there is nothing more to be learnt by now.
     fn is_settled(&self, now: Instant) -> bool {
         let is_named = self.place.container.as_ref().is_some_and(|it| it.name.is_some());
+        let age = self.looked.saturating_duration_since(self.first);
         is_named
-            || self.looked.saturating_duration_since(self.first) > STARTS
-            || now.saturating_duration_since(self.looked) < AGAIN
+            || age > STARTS
+            || now.saturating_duration_since(self.looked) < AGAIN.max(age / PART)
     }
 }
 

@@ -292,7 +292,7 @@ fn why_not(path: &Path) -> String {
                 };
                 format!("program {id} ({kind}) is attached to it, and takes no other beside it")
             }
-            None => "it is new; devgate observe start covers it, as does the guard".to_owned(),
+            None => "it is new".to_owned(),
         },
     }
 }

@@ -14,7 +14,6 @@ use super::StandingError;
 use super::denied::Denied;
 use super::ended::EndedStore;
 use super::resolver::{Account, Clock, Resolver};
-use crate::bpffs::PinDir;
 use crate::cgroup::CgroupIds;
 use crate::observe::{NO_ROOM, OBSERVE, Observations, Observer};
 
@@ -35,18 +34,33 @@ pub struct Moved {
     pub forgotten: usize,
 }
 
+/// What is done with the rows of containers that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Move,
+    Count,
+}
+
 /// Moves the rows of containers that ended. `None` if nothing is observed: then this is one open(2)
 /// that fails.
 ///
 /// # Errors
 /// Rows of a container that ended are in the map still.
 pub fn tidy() -> Result<Option<Moved>, StandingError> {
-    let pins = Path::new(OBSERVE);
-    if PinDir::existing(pins)?.is_none() {
-        return Ok(None);
-    }
-    let Some(observer) = Observer::pinned(pins)? else { return Ok(None) };
-    Tidier::default().tidy(observer.observations()).map(Some)
+    once(Doing::Move)
+}
+
+/// Counts the containers whose rows [`tidy`] would move.
+///
+/// # Errors
+/// The map can't be read.
+pub fn dead() -> Result<Option<Moved>, StandingError> {
+    once(Doing::Count)
+}
+
+fn once(doing: Doing) -> Result<Option<Moved>, StandingError> {
+    let Some(observer) = Observer::pinned(Path::new(OBSERVE))? else { return Ok(None) };
+    Tidier::default().work(observer.observations(), doing).map(Some)
 }
 
 impl Tidier {
@@ -68,6 +82,10 @@ impl Tidier {
     /// # Errors
     /// Rows of a container that ended are in the map still.
     pub fn tidy(&mut self, observations: &Observations) -> Result<Moved, StandingError> {
+        self.work(observations, Doing::Move)
+    }
+
+    fn work(&mut self, observations: &Observations, doing: Doing) -> Result<Moved, StandingError> {
         let alive = CgroupIds::new()?;
         let mut moved = Moved::default();
         if !has_dead(observations, &alive)? {
@@ -82,12 +100,13 @@ impl Tidier {
                 continue;
             }
             let denied = self.resolver.denied(&account, &alive, clock)?;
-            match denied.is_nothing() {
-                true => moved.forgotten += 1,
-                false => {
-                    keep(&mut store, denied)?;
-                    moved.kept += 1;
-                }
+            let is_nothing = denied.is_nothing();
+            *if is_nothing { &mut moved.forgotten } else { &mut moved.kept } += 1;
+            if doing == Doing::Count {
+                continue;
+            }
+            if !is_nothing {
+                keep(&mut store, denied)?;
             }
             observations.forget(&cgroups(&account))?;
             self.resolver.forget(account.cgroup_id);

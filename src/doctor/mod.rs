@@ -11,6 +11,7 @@ mod daemon;
 mod engines;
 mod guard;
 mod kernel;
+mod observe;
 mod privileges;
 mod prove;
 mod release;
@@ -74,17 +75,20 @@ pub enum Group {
     Engines,
     /// Whether one runs.
     Guard,
+    /// Whether denials are counted.
+    Observe,
 }
 
 impl Group {
     /// Every group, in the order of a report.
-    pub const ALL: [Group; 6] = [
+    pub const ALL: [Group; 7] = [
         Group::Kernel,
         Group::Privileges,
         Group::Cgroup,
         Group::Security,
         Group::Engines,
         Group::Guard,
+        Group::Observe,
     ];
 
     /// Its name.
@@ -96,6 +100,7 @@ impl Group {
             Group::Security => "security",
             Group::Engines => "engines",
             Group::Guard => "guard",
+            Group::Observe => "observe",
         }
     }
 
@@ -107,6 +112,7 @@ impl Group {
             Group::Security => security::findings(),
             Group::Engines => engines::findings(scope),
             Group::Guard => guard::findings(),
+            Group::Observe => observe::findings(),
         }
     }
 

@@ -19,6 +19,7 @@ mod expire;
 mod finder;
 mod look;
 mod mend;
+mod observing;
 mod record_watch;
 mod recordings;
 mod rounds;

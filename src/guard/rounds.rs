@@ -12,6 +12,7 @@ use super::Options;
 use super::actions::failed;
 use super::event::Event;
 use super::finder::Finder;
+use super::observing::Observing;
 use super::record_watch::{Changed, RecordWatch};
 use super::recordings::Recordings;
 use super::trouble::Trouble;
@@ -53,6 +54,7 @@ pub struct Guard {
     /// When the directory of pins last changed, as far as it was listed.
     pins_listed: Option<SystemTime>,
     pub(super) recordings: Recordings,
+    observing: Observing,
     pub(super) events: Vec<Event>,
 }
 
@@ -74,6 +76,7 @@ impl Guard {
             finder,
             pins_listed: None,
             recordings: Recordings::default(),
+            observing: Observing::default(),
             events: Vec::new(),
         };
         guard.load_all()?;
@@ -96,7 +99,16 @@ impl Guard {
         self.glance();
         self.find();
         self.write_recordings();
+        self.observe();
         Ok(std::mem::take(&mut self.events))
+    }
+
+    /// What containers are denied is no matter of their policies: it comes last.
+    fn observe(&mut self) {
+        let start = Instant::now();
+        for message in self.observing.look(start) {
+            self.events.push(failed(None, None, message, start));
+        }
     }
 
     fn follow_records(&mut self) -> Result<(), GuardError> {

@@ -311,6 +311,7 @@ mod tests {
             unrecorded: None,
             kept_warnings: Vec::new(),
             recording: None,
+            unobserved: None,
         });
         Record::new(Some("c\n1"), &[], &enforced, Duration::from_micros(1234))
     }

@@ -11,7 +11,8 @@ pub mod stats;
 pub use annotations::{Annotated, AnnotationError};
 pub use log::{Guarded, Log, LogError, LogFormat, Record};
 pub use poststop::{
-    ReleaseError, Released, StageError, finish_recordings, release, stage, sweep_dead_pins,
+    ReleaseError, Released, StageError, finish_recordings, keep_denials, release, stage,
+    sweep_dead_pins,
 };
 pub use recorded::RecordError;
 pub(crate) use recorded::Root;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::cgroup::{Cgroup, CgroupError, Process};
+use crate::denials::{StandingError, cover_container};
 use crate::enforce::{EnforceError, EnforceOptions, InForce, PrepareError, enforce_if, prepare};
 use crate::errors::chain;
 use crate::oci::{OciError, State};
@@ -115,6 +117,8 @@ pub enum Enforced {
         kept_warnings: Vec<String>,
         /// What its requests are recorded as.
         recording: Option<RecordingName>,
+        /// Why its requests are not observed, if they are to be.
+        unobserved: Option<StandingError>,
     },
     /// In a user namespace: the container starts without a program of ours.
     Skipped {
@@ -126,7 +130,8 @@ pub enum Enforced {
 impl Enforced {
     /// What the operator should know, besides the programs that are left.
     pub fn warnings(&self) -> Vec<String> {
-        let Enforced::Attached { in_force, unrecorded, kept_warnings, .. } = self else {
+        let Enforced::Attached { in_force, unrecorded, kept_warnings, unobserved, .. } = self
+        else {
             return Vec::new();
         };
         let mut warnings = in_force.warnings();
@@ -135,6 +140,11 @@ impl Enforced {
             let why = chain(error);
             format!("the container has no record, so it can't be changed while it runs: {why}")
         }));
+        warnings.extend(
+            unobserved.iter().map(|error| {
+                format!("what the container is denied is not counted: {}", chain(error))
+            }),
+        );
         warnings
     }
 }
@@ -186,10 +196,20 @@ pub(crate) fn run_in(
             let kept_warnings = std::mem::take(&mut kept.warnings);
             let started = recorded::Started { state, pid, config, default_devices, kept };
             let recorded = recorded::record(started, options.enforce, cgroup, &in_force);
+            // After the policy: an observer sees the verdicts of the programs before it.
+            let unobserved = cover_container(cgroup).err();
             let (cgroup, unrecorded) = (cgroup.path().to_owned(), recorded.err());
             let in_force = Box::new(in_force);
             let recording = observed.keep();
-            Ok(Enforced::Attached { cgroup, in_force, insns, unrecorded, kept_warnings, recording })
+            Ok(Enforced::Attached {
+                cgroup,
+                in_force,
+                insns,
+                unrecorded,
+                kept_warnings,
+                recording,
+                unobserved,
+            })
         }
         Err(cause)
             if options.rootless == Rootless::Warn

@@ -1,15 +1,19 @@
 //! After a container has stopped: what devgate keeps for it goes.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
 use super::{Rootless, in_user_namespace};
+use crate::bpffs::PinDirError;
 use crate::cgroup::{Cgroup, CgroupError, Process, ProcessError};
 use crate::container::{ContainerId, RecordStore, StoreError};
+use crate::denials::{StandingError, tidy};
 use crate::errors::chain;
 use crate::hold::{HoldError, PINS, Pins};
+use crate::observe::ObserveError;
 use crate::oci::{OciError, Stage, State};
 use crate::recording::{Finished, Recorder};
 use crate::run_dir::RunDirError;
@@ -142,6 +146,23 @@ pub fn finish_recordings() -> Finished {
         Err(_) if in_user_namespace().is_ok_and(|inside| inside) => Finished::default(),
         Err(error) => Finished { failed: vec![error], ..Finished::default() },
     }
+}
+
+/// Keeps what the containers that ended were denied, if that is observed. This is before a container's
+/// record is removed, which tells whose the rows are. Says what went wrong.
+pub fn keep_denials() -> Option<String> {
+    let error = tidy().err().filter(|error| !is_hidden(error))?;
+    Some(format!("what containers that ended were denied is not kept yet: {}", chain(&error)))
+}
+
+/// Who is in a user namespace may not see whether something is observed.
+fn is_hidden(error: &StandingError) -> bool {
+    let StandingError::Observe(ObserveError::Directory(PinDirError::Directory { source, .. })) =
+        error
+    else {
+        return false;
+    };
+    source.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// Removes a few pins of containers that ended without a poststop hook, for 0.3 ms at most. Says

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Happened;
 use crate::container::Place;
 use crate::device::Request;
 use crate::inspect::Explanation;
@@ -42,6 +43,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    pub(super) fn happened(&self, is_event: bool) -> Happened {
+        let Entry { key, count, last: time, ref by, .. } = *self;
+        Happened { key, is_event, count, time, by: by.clone() }
+    }
+
     /// The explanation, if it is one of this verdict: programs may have changed since.
     pub fn explanation(&self) -> Result<&Explanation, String> {
         let explanation = self.explained.as_deref().map_err(ToString::to_string)?;
@@ -91,7 +97,7 @@ impl Entries {
         observed: Observed,
         place: Result<Rc<Place>, Rc<str>>,
         explained: Result<Rc<Explanation>, Rc<str>>,
-    ) -> Key {
+    ) -> Option<&Entry> {
         let before = self.rows.insert(row(&observed), observed.count).unwrap_or(0);
         let Observed { cgroup_id, request, seen, count, last, last_by: by, .. } = observed;
         let verdict = match seen {
@@ -119,7 +125,7 @@ impl Entries {
             self.drop_oldest();
         }
         self.entries.insert(key, entry);
-        key
+        self.entries.get(&key)
     }
 
     /// The rows of these cgroups are removed. Their entries stay.

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use crate::container::{Naming, Place};
 use crate::inspect::{Explainer, Explanation};
 use crate::observe::{
-    Coverage, Lost, Method, ObserveError, Observed, Observer, Scope, Seen, Size, WithEvents,
+    Coverage, Lost, Method, ObserveError, Observed, Observer, Requester, Scope, Seen, Size,
+    WithEvents,
 };
 use crate::policy::Verdict;
 use entry::Entries;
@@ -51,13 +52,26 @@ pub enum Notice {
     },
 }
 
-/// A request that was not seen before, or was made again: an entry as it was at that moment.
+/// News of an entry, as they were at that moment.
 #[derive(Clone, Debug)]
 pub struct Happened {
     /// Which entry.
     pub key: Key,
-    /// Whether it is the first of its entry, or by another process than the last.
+    /// Whether it is the first request of its entry, or by another process than the last.
     pub is_event: bool,
+    /// How many requests there were.
+    pub count: u64,
+    /// When, on CLOCK_MONOTONIC.
+    pub time: Duration,
+    /// Who asked, if the kernel tells.
+    pub by: Option<Requester>,
+}
+
+impl Happened {
+    /// The entry as it was then.
+    pub fn of(&self, entry: &Entry) -> Entry {
+        Entry { count: self.count, last: self.time, by: self.by.clone(), ..entry.clone() }
+    }
 }
 
 /// Watches containers.
@@ -113,9 +127,10 @@ impl Watcher {
         self.observer.cgroups().len()
     }
 
-    /// All entries.
+    /// All entries of interest.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter()
+        let is_allowed = |entry: &&Entry| entry.key.verdict == Some(Verdict::Allow);
+        self.entries.iter().filter(move |entry| self.which == Which::All || !is_allowed(entry))
     }
 
     /// One entry.
@@ -142,8 +157,9 @@ impl Watcher {
         let mut events: Vec<Observed> = Vec::new();
         self.observer.observations_mut().events(|event| events.push(event));
         for event in events {
-            if let Some(key) = self.take(event) {
-                happened.push(Happened { key, is_event: true });
+            if let Some(entry) = self.take(event) {
+                let found = entry.happened(true);
+                happened.push(found);
             }
         }
         Ok(())
@@ -169,8 +185,9 @@ impl Watcher {
             }
         })?;
         for row in changed {
-            if let Some(key) = self.take(row) {
-                happened.push(Happened { key, is_event: false });
+            if let Some(entry) = self.take(row) {
+                let found = entry.happened(false);
+                happened.push(found);
             }
         }
         if keeps {
@@ -187,8 +204,8 @@ impl Watcher {
         Ok(())
     }
 
-    /// Takes a row or an event. Its entry's key, if it is of interest and there is news.
-    fn take(&mut self, observed: Observed) -> Option<Key> {
+    /// Takes a row or an event. Its entry, if it is of interest and there is news.
+    fn take(&mut self, observed: Observed) -> Option<&Entry> {
         let Observed { cgroup_id, request, seen, .. } = observed;
         let place = self.naming.place(cgroup_id);
         if !self.living.knows(cgroup_id) {
@@ -206,9 +223,9 @@ impl Watcher {
         }
         let explained: Result<Rc<Explanation>, Rc<str>> =
             self.explainer.explain(cgroup_id, &request).map_err(|error| error.to_string().into());
-        let key = self.entries.add(observed, place, explained);
-        let is_allowed = key.verdict == Some(Verdict::Allow);
-        (!is_allowed || self.which == Which::All).then_some(key)
+        let entry = self.entries.add(observed, place, explained)?;
+        let is_allowed = entry.key.verdict == Some(Verdict::Allow);
+        (!is_allowed || self.which == Which::All).then_some(entry)
     }
 
     /// The cgroups of which something is known and that were removed.

@@ -21,4 +21,5 @@ pub mod sandbox;
 pub mod semantics;
 pub mod sleeper;
 pub mod systemd;
+pub mod watching;
 pub mod witness;

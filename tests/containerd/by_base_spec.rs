@@ -2,8 +2,13 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::common::command::devgate;
+use crate::common::engine::answers::Answer::{Passed, Refused};
+use crate::common::engine::answers::Steps;
 use crate::common::engine::watch::Inspected;
+use crate::common::own::isolate;
 use crate::daemon::{self, Containerd};
 use crate::kinds::{Asked, DEVICE, DEVICE_AND_RULES, OF_PODS, PLAIN, RULES, UNKNOWN_PERMISSION};
 use crate::pods::Runtime;
@@ -141,4 +146,49 @@ fn a_pods_annotations_reach_the_hook() {
         assert_eq!(runs[0].warnings, [warning]);
         pod.remove();
     });
+}
+
+/// `devgate denials` tells the container, its pod, and how often it was refused each device.
+#[test]
+fn what_a_pods_container_was_denied_is_counted() {
+    const STEPS: &Steps = &[
+        ("m /dev/other c 10 229", Passed),
+        ("r /dev/other", Refused),
+        ("r /dev/other", Refused),
+        ("rw /dev/other", Refused),
+    ];
+    isolate();
+    each(|version| {
+        let runtime = runtime(version);
+        let pod = runtime.start_pod();
+        let containerd = &runtime.containerd;
+        let top = format!("/sys/fs/cgroup{}", containerd.place().cgroup_name());
+        containerd.devgate(&["observe", "start", "--cgroup", &top]);
+        let container = pod.start(pod.config(&Asked::Nothing, STEPS)).expect("it starts");
+        container.expect(STEPS);
+        let id = container.id.clone();
+        assert_denied(containerd, &id, false);
+        container.remove();
+        assert_denied(containerd, &id, true);
+        pod.remove();
+        containerd.devgate(&["observe", "stop"]);
+        containerd.assert_empty();
+    });
+}
+
+#[track_caller]
+fn assert_denied(containerd: &Containerd, id: &str, has_ended: bool) {
+    let denials = containerd.devgate(&["denials", id, "--json"]);
+    let denials: Value = serde_json::from_str(&denials).expect("JSON");
+    let rows = denials["denials"].as_array().expect("a list");
+    let mut counts: Vec<String> =
+        rows.iter().map(|row| format!("{} {}", row["access"], row["count"])).collect();
+    counts.sort();
+    assert_eq!(counts, [r#""r" 2"#, r#""rw" 1"#], "{denials}");
+    for row in rows {
+        assert_eq!((&row["name"], &row["pod"]), (&"container".into(), &"pod".into()), "{row}");
+        assert_eq!((&row["namespace"], &row["container"]), (&"default".into(), &id.into()));
+        assert_eq!(row["ended"].is_string(), has_ended);
+        assert_eq!((&row["major"], &row["minor"]), (&10.into(), &229.into()));
+    }
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::panicking;
 
+use crate::common::command::Run;
 use crate::common::engine::container::Gated;
 use crate::common::engine::place::Place;
 use crate::common::engine::watch::{HookRun, hook_runs, releases};
-use crate::common::engine::{CGROUP2, eventually, find, isolated};
+use crate::common::engine::{CGROUP2, DEVGATE, eventually, find, isolated};
 use crate::kinds::Kind;
 use crate::version::Version;
 
@@ -100,6 +101,13 @@ impl Containerd {
         let Output { status, stdout, stderr } = output;
         assert!(status.success(), "ctr {args:?}: {}", String::from_utf8_lossy(&stderr));
         String::from_utf8(stdout).expect("ctr prints text")
+    }
+
+    /// What devgate prints on this machine, as its hooks see it.
+    #[track_caller]
+    pub fn devgate(&self, args: &[&str]) -> String {
+        let run: Run = isolated(DEVGATE).args(args).output().expect("devgate can be run").into();
+        run.success().to_owned()
     }
 
     /// The hook's runs for this container.

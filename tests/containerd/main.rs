@@ -15,3 +15,4 @@ mod pods;
 mod recorded;
 mod spec;
 mod version;
+mod watched;

@@ -6,6 +6,7 @@ mod cdi;
 #[path = "../common/mod.rs"]
 mod common;
 mod default_dir;
+mod denials;
 mod engine;
 mod kinds;
 mod podman;

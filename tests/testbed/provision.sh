@@ -28,6 +28,7 @@ packages() {
 		runc /usr/sbin/runc
 		strace /usr/bin/strace
 		systemd /lib/systemd/systemd
+		tmux /usr/bin/tmux
 	END
 	# The package busybox has the same file, but needs a libc.
 	if test -e /bin/busybox && ldd /bin/busybox >/dev/null 2>&1; then

@@ -26,11 +26,13 @@ pub enum Reason {
     Unit,
     /// At poststop: something of the container is left.
     Release,
+    /// What the container asks for can't be recorded, and was to be.
+    Recording,
 }
 
 impl Reason {
     /// All, in the order in which they are stored. A change of it is a new version of the file.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 11] = [
         Reason::Usage,
         Reason::Input,
         Reason::Log,
@@ -41,6 +43,7 @@ impl Reason {
         Reason::Hold,
         Reason::Unit,
         Reason::Release,
+        Reason::Recording,
     ];
 
     /// Its name: the value of a label.
@@ -56,6 +59,7 @@ impl Reason {
             Reason::Hold => "hold",
             Reason::Unit => "unit",
             Reason::Release => "release",
+            Reason::Recording => "recording",
         }
     }
 }
@@ -71,6 +75,7 @@ impl From<&HookError> for Reason {
             HookError::Prepare(_) => Reason::Policy,
             HookError::Cgroup(_) => Reason::Cgroup,
             HookError::Enforce(error) => of_enforce(error),
+            HookError::Recording(_) => Reason::Recording,
         }
     }
 }

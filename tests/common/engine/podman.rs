@@ -38,6 +38,9 @@ runtime = "@RUNTIME@"
 @RUNTIME@ = ["@DIR@/@RUNTIME@"]
 "#;
 
+/// What [`Podman::start_of_image`] makes.
+const IMAGE: &str = "localhost/devgate-test:1";
+
 /// `--runtime-flag root=DIR` would be forgotten by the process that cleans up.
 const RUNTIME: &str = "#!/bin/sh\nexec @RUNTIME@ --root @DIR@/state \"$@\"\n";
 
@@ -223,10 +226,25 @@ impl Podman {
         caller
     }
 
+    /// The same of an image: podman keeps the names of such containers in a file.
+    pub fn start_of_image(&self, options: &[&str], steps: &Steps) -> Session {
+        let (root, archive) = (self.place.path("rootfs"), self.place.path("image.tar"));
+        let tar = Command::new("tar").args(["-C", &root, "-cf", &archive, "."]).status();
+        assert!(tar.is_ok_and(|status| status.success()), "{root} can be archived");
+        self.command_succeeds(&["import", &archive, IMAGE]);
+        let parent = format!("--cgroup-parent={}", self.place.cgroup_name());
+        let options = [&[parent.as_str()], options].concat();
+        Session::start(&mut self.run_command_of(&[IMAGE], &options, steps), &self.place)
+    }
+
     fn run_command(&self, options: &[&str], steps: &Steps) -> Command {
+        self.run_command_of(&["--rootfs", &self.place.path("rootfs")], options, steps)
+    }
+
+    fn run_command_of(&self, root: &[&str], options: &[&str], steps: &Steps) -> Command {
         let mut command = self.command();
-        command.arg("run").args(RUN).args(options);
-        command.args(["--rootfs", &self.place.path("rootfs"), "sh", "-c", &script(steps)]);
+        command.arg("run").args(RUN).args(options).args(root);
+        command.args(["sh", "-c", &script(steps)]);
         command
     }
 
