@@ -80,8 +80,8 @@ fn a_comparison_names_rules_and_requests() {
     }
     let starts = [
         "  allow c 10:228 r             devices[2]",
-        "  c 1:5 r                /dev/zero, 1 times by ",
-        "  c 1:11 r               /dev/kmsg, 1 times by ",
+        "  c 1:5 r                /dev/zero, 1 request by ",
+        "  c 1:11 r               /dev/kmsg, 1 request by ",
     ];
     for start in starts {
         assert!(run.text().lines().any(|found| found.starts_with(start)), "{start}: {run:?}");
