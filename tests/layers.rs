@@ -21,7 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("analyze", &["bpf", "device", "policy"]),
     ("decode", &["analyze", "device", "policy"]),
     ("verify", &["analyze", "bpf", "device", "policy"]),
-    ("kernel", &["bpf", "bpffs", "errors", "mounts", "run_dir", "verify"]),
+    ("kernel", &["bpf", "errors", "mounts", "run_dir", "verify"]),
     ("cgroup", &["kernel", "mounts"]),
     ("hold", &["bpffs", "cgroup", "errors", "files", "kernel"]),
     ("observe", &["bpf", "bpffs", "cgroup", "device", "files", "kernel", "policy", "verify"]),

@@ -20,11 +20,6 @@ pub const NAME_PREFIX: &str = "devgate";
 /// The name of the programs that observe. It is not one of those that enforce.
 pub const OBSERVER_NAME: &str = "observe_devgate";
 
-/// Where the observer that stays is pinned (`devgate observe`).
-pub const STANDING_OBSERVER: &str = "/sys/fs/bpf/devgate/observe";
-/// Its program there: one that is told verdicts, or one that is not.
-pub const STANDING_PROGRAMS: [&str; 2] = ["program-told", "program-computed"];
-
 /// The kernel asks for a license; ours is not the GPL, so GPL helpers are out of reach.
 pub(super) const LICENSE: &CStr = c"Apache-2.0";
 

@@ -29,10 +29,7 @@ pub use attach::{
 pub use attach_error::{AttachError, NotRestored};
 pub use features::{Feature, Support, is_jited};
 pub use link::{Link, link_pins, links};
-pub use load::{
-    LoadError, Loaded, NAME_PREFIX, OBSERVER_NAME, STANDING_OBSERVER, STANDING_PROGRAMS, load,
-    load_observer,
-};
+pub use load::{LoadError, Loaded, NAME_PREFIX, OBSERVER_NAME, load, load_observer};
 pub use lock::Unlocked;
 pub use map::{Events, Map};
 pub use open_link::OpenLink;

@@ -5,14 +5,11 @@
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
 
-use super::load::{Loaded, STANDING_OBSERVER, STANDING_PROGRAMS};
 use super::program::{ProgId, Program};
 use super::query::{QueryError, query_effective};
 use super::set_retval::SetRetval;
 use crate::bpf::{self, RetvalCall, RetvalCause, retval_call};
-use crate::bpffs::PinDir;
 
 /// What to do about programs that run after the new one and may set the return value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,17 +62,6 @@ pub(super) fn after(
     Ok(later.find_map(|id| Some((*id, may_set_retval(*id, &helpers)?))))
 }
 
-/// Whether it is the observer that stays, which was proven to allow everything before it was pinned
-/// where only root can. To find that out from its instructions takes the kernel's symbols, and some
-/// 50 ms: each container that starts would wait for that.
-fn is_standing_observer(program: &Program) -> bool {
-    let dir = Path::new(STANDING_OBSERVER);
-    let is_it = |name| Loaded::observer_at(&dir.join(name)).is_ok_and(|it| it.id() == program.id);
-    program.is_named_observer()
-        && PinDir::existing(dir).is_ok_and(|dir| dir.is_some())
-        && STANDING_PROGRAMS.into_iter().any(is_it)
-}
-
 /// Why the program may set the return value, if it may. One that is gone may not.
 fn may_set_retval(id: ProgId, helpers: &SetRetval) -> Option<RetvalReason> {
     let program = match Program::by_id(id) {
@@ -83,9 +69,6 @@ fn may_set_retval(id: ProgId, helpers: &SetRetval) -> Option<RetvalReason> {
         Err(error) if error.is_gone() => return None,
         Err(error) => return Some(RetvalReason::Unseen(error.to_string())),
     };
-    if is_standing_observer(&program) {
-        return None;
-    }
     let reason = match program.insns() {
         Ok(insns) => retval_call(&bpf::Program::new(insns), helpers).map(RetvalReason::Calls),
         Err(error) if error.is_gone() => None,

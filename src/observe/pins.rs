@@ -22,13 +22,13 @@ use super::{Method, ObserveError};
 use crate::bpffs::PinDir;
 use crate::cgroup::Cgroup;
 use crate::files::names_in;
-use crate::kernel::{Link, Loaded, Map, OpenLink, STANDING_OBSERVER, STANDING_PROGRAMS};
+use crate::kernel::{Link, Loaded, Map, OpenLink};
 
 /// The directory of the permanent observer (`devgate observe`).
-pub const OBSERVE: &str = STANDING_OBSERVER;
+pub const OBSERVE: &str = "/sys/fs/bpf/devgate/observe";
 
 const PROGRAMS: [(&str, Method); 2] =
-    [(STANDING_PROGRAMS[0], Method::Told), (STANDING_PROGRAMS[1], Method::Computed)];
+    [("program-told", Method::Told), ("program-computed", Method::Computed)];
 
 const LINK: &str = "link-";
 
