@@ -125,7 +125,8 @@ impl Watch {
         let watch = Watch(command.spawn().context("devgate watch")?);
         own.admit(watch.0.id())?;
         for _ in 0..500 {
-            if !above.programs()?.is_empty() {
+            // It says so when it has begun.
+            if fs::read_to_string(&said)?.contains("watches") {
                 return Ok(watch);
             }
             sleep(Duration::from_millis(20));
