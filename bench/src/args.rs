@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-use crate::{attached, guard, observed};
+use crate::{attached, crowd, guard, observed};
 
 /// Measures devgate beside its peers.
 #[derive(Debug, Parser)]
@@ -72,6 +72,8 @@ pub struct Effort {
     pub guard: guard::Effort,
     /// Observers.
     pub observed: observed::Effort,
+    /// Many containers.
+    pub crowd: crowd::Effort,
 }
 
 impl Args {
@@ -96,6 +98,7 @@ impl Args {
                 container: 2,
                 guard: guard::Effort { containers: 20, seconds: 2 },
                 observed: observed::Effort { rounds: 20, opens: 1_000, devices: 10_000 },
+                crowd: crowd::Effort { containers: 20, denials: 100, ticks: 20 },
             },
             false => Effort {
                 hook: 300,
@@ -109,6 +112,7 @@ impl Args {
                 container: 60,
                 guard: guard::Effort { containers: 1_000, seconds: 20 },
                 observed: observed::Effort { rounds: 300, opens: 2_000, devices: 10_000 },
+                crowd: crowd::Effort { containers: 1_000, denials: 100, ticks: 100 },
             },
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use devgate::hold::PINS;
+use devgate::recording::{PINS as RECORDINGS, Recorder};
 use serde::Serialize;
 use serde_json::json;
 
@@ -44,17 +45,21 @@ pub const GRANT: &str = "grant --no-node";
 /// A revocation of what was granted.
 pub const REVOKE: &str = "revoke --no-node";
 
+/// The hook, recording from then on.
+pub const RECORD: &str = "hook --record";
+
 const ID: &str = "change";
 /// After this nothing is done any more for what was taken off.
 const SETTLED: Duration = Duration::from_millis(5);
 const DEVICE: &str = "c 10:229:rw";
 
 /// The commands, the hook without a link first.
-const COMMANDS: [(&str, &[&str]); 4] = [
+const COMMANDS: [(&str, &[&str]); 5] = [
     (UNHELD, &["hook", "--hold", "no"]),
     (HOOK, &["hook", "--hold", "try"]),
     (GRANT, &["grant", "--no-node", ID, DEVICE]),
     (REVOKE, &["revoke", "--no-node", ID, DEVICE]),
+    (RECORD, &["hook", "--record=bench"]),
 ];
 
 struct Stage<'w> {
@@ -62,6 +67,7 @@ struct Stage<'w> {
     devgate: PathBuf,
     cgroup: Cgroup,
     pin: PathBuf,
+    recording: PathBuf,
     state: PathBuf,
     _process: Opener,
 }
@@ -76,7 +82,7 @@ pub fn measure(world: &World, tools: &Tools, rounds: usize) -> anyhow::Result<Ve
     for round in 0..=rounds {
         progress("hold and change", round, rounds);
         // What is granted and revoked is held by the hook before.
-        let order = if round % 2 == 0 { [0, 1, 2, 3] } else { [1, 2, 3, 0] };
+        let order = if round % 2 == 0 { [0, 4, 1, 2, 3] } else { [1, 2, 3, 4, 0] };
         for place in order {
             let taken = stage.run(place)?;
             if round > 0 {
@@ -85,6 +91,7 @@ pub fn measure(world: &World, tools: &Tools, rounds: usize) -> anyhow::Result<Ve
             }
         }
     }
+    stage.clear()?;
     let all = COMMANDS.iter().zip(times.iter().zip(&faults));
     Ok(all
         .map(|((command, _), (taken, faults))| Change {
@@ -110,9 +117,10 @@ impl<'w> Stage<'w> {
             "bundle": bundle,
         });
         fs::write(&state, document.to_string())?;
-        let pin = Path::new(PINS).join(cgroup.id()?.to_string());
+        let id = cgroup.id()?.to_string();
+        let (pin, recording) = (Path::new(PINS).join(&id), Path::new(RECORDINGS).join(&id));
         let devgate = tools.devgate.clone();
-        Ok(Stage { world, devgate, cgroup, pin, state, _process: process })
+        Ok(Stage { world, devgate, cgroup, pin, recording, state, _process: process })
     }
 
     /// One command, and a look at what came of it, out of the time.
@@ -129,12 +137,16 @@ impl<'w> Stage<'w> {
         let held = if name == UNHELD { 1 } else { 2 };
         let is_new = after.iter().all(|id| !before.contains(id));
         ensure!(is_new && after.len() == held, "{name}: {before:?} became {after:?}");
+        let records = self.recording.exists();
+        ensure!(records == (name == RECORD), "{name}: {}", self.recording.display());
         Ok(taken)
     }
 
     /// As a cgroup is before its container's hook: no link, and no program but the runtime's,
     /// which is as good as any that devgate replaces.
     fn clear(&self) -> anyhow::Result<()> {
+        let cgroup = devgate::cgroup::Cgroup::open(self.cgroup.path())?;
+        Recorder::open()?.abandon(&cgroup)?;
         match fs::remove_file(&self.pin) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| self.pin.display().to_string());

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::attached::Attached;
-use crate::change::{GRANT, HOOK, REVOKE};
+use crate::change::{GRANT, HOOK, RECORD, REVOKE};
+use crate::crowd::Crowd;
 use crate::guard::Guard;
 use crate::hooks::{DEVGATE, FLOOR, Hooks, LIBCGROUPS};
 use crate::observed::{DENIED, EVENTS, NULL, Open};
@@ -85,6 +86,15 @@ fn observed(report: &Report) -> Vec<Goal> {
     let devices = flood.map_or(0, |flood| flood.devices);
     let what = format!("{devices} devices of one container: others exact");
     goals.push(Goal::at_least(what, exact, 1.0, ""));
+    let crowd = report.crowd.as_ref();
+    let containers = crowd.map_or(0, |crowd| crowd.containers);
+    let exact = crowd.map(|crowd| crowd.exact as f64);
+    let what = format!("watch, {containers} containers: exact counts");
+    goals.push(Goal::at_least(what, exact, containers as f64, ""));
+    let part = crowd.map(Crowd::percent);
+    goals.push(Goal::at_most("watch, part of one CPU", part, 25.0, " %"));
+    let peak = crowd.map(|crowd| crowd.peak_kib as f64 / 1024.0);
+    goals.push(Goal::at_most("watch, memory", peak, 64.0, " MiB"));
     goals
 }
 
@@ -94,6 +104,7 @@ fn changes(report: &Report) -> Vec<Goal> {
     let over = |name| of(name).map(|change| change.over_hook);
     vec![
         Goal::at_most("hook with link and pin / without", held, 1.15, " x"),
+        Goal::at_most("hook with --record / without", over(RECORD), 1.25, " x"),
         Goal::at_most("grant, no node / hook", over(GRANT), 3.0, " x"),
         Goal::at_most("revoke, no node / hook", over(REVOKE), 3.0, " x"),
     ]

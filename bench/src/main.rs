@@ -7,6 +7,7 @@ mod cgroup;
 mod change;
 mod containers;
 mod counts;
+mod crowd;
 mod goals;
 mod guard;
 mod hooks;
@@ -72,6 +73,7 @@ fn bench(args: Args) -> anyhow::Result<()> {
     if args.wants(8) {
         report.opens = observed::measure(&world, &tools, effort.observed)?;
         report.flood = Some(observed::flood(&world, &tools, effort.observed)?);
+        report.crowd = Some(crowd::measure(&world, &tools, effort.crowd)?);
     }
     drop(world);
     report.judge();

@@ -10,6 +10,7 @@ use crate::attached::Attached;
 use crate::change::Change;
 use crate::containers::Container;
 use crate::counts::Count;
+use crate::crowd::Crowd;
 use crate::goals::{Goal, judge};
 use crate::guard::Guard;
 use crate::hooks::Hooks;
@@ -53,6 +54,8 @@ pub struct Report {
     pub opens: Vec<Open>,
     /// 8. More devices than there is room for.
     pub flood: Option<Flood>,
+    /// 8. Many containers.
+    pub crowd: Option<Crowd>,
 }
 
 impl Report {
@@ -80,6 +83,7 @@ impl Report {
             guard: None,
             opens: Vec::new(),
             flood: None,
+            crowd: None,
         })
     }
 

@@ -32,6 +32,7 @@ pub fn text(report: &Report) -> String {
     section("7. devgate guard, nothing happens", guard(report), Vec::new());
     section("8. Opens below an observer", opens(report), Vec::new());
     section("8. One container asks for many devices", flood(report), Vec::new());
+    section("8. devgate watch, many containers", crowd(report), Vec::new());
     text
 }
 
@@ -108,6 +109,23 @@ fn flood(report: &Report) -> Table {
         ]
     });
     let header = ["devices", "rows", "lost", "counted of others", "KiB before", "then", "full"];
+    table(&header, 0, rows)
+}
+
+fn crowd(report: &Report) -> Table {
+    let rows = report.crowd.iter().map(|crowd| {
+        vec![
+            crowd.containers.to_string(),
+            crowd.denials_each.to_string(),
+            crowd.exact.to_string(),
+            format!("{:.1}", crowd.wall_s),
+            format!("{:.0}", crowd.rate()),
+            format!("{:.1}", crowd.percent()),
+            crowd.peak_kib.to_string(),
+        ]
+    });
+    let header =
+        ["containers", "denials each", "exact", "s", "denials/s", "watch: % of one CPU", "KiB"];
     table(&header, 0, rows)
 }
 
