@@ -67,10 +67,9 @@ impl Reason {
 impl From<&HookError> for Reason {
     fn from(error: &HookError) -> Reason {
         match error {
-            HookError::Oci(_)
-            | HookError::Stage(StageError)
-            | HookError::Annotation(_)
-            | HookError::Recording(_) => Reason::Input,
+            HookError::Oci(_) | HookError::Stage(StageError) | HookError::Annotation(_) => {
+                Reason::Input
+            }
             HookError::Log(_) => Reason::Log,
             HookError::Prepare(_) => Reason::Policy,
             HookError::Cgroup(_) => Reason::Cgroup,
