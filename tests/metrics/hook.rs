@@ -103,12 +103,12 @@ fn statistics_that_can_not_be_used_fail_no_container() {
     hook().success();
     fs::write(STATS, "damaged").expect("it can be written");
     let unread = devgate(&["metrics"], "");
-    let why = format!("no numbers about hook: {STATS}: it has 7 bytes in place of 680");
+    let why = format!("no numbers about hook: {STATS}: it has 7 bytes in place of 704");
     assert_eq!((unread.code, unread.complaint()), (Some(1), why.as_str()));
     assert_eq!(value(unread.text(), "devgate_collector_success{collector=\"hook\"}"), 0);
     assert!(!unread.text().contains("devgate_hook_runs"));
     let replaced = hook();
-    let why = "warning: the hook's statistics begin anew: it has 7 bytes in place of 680";
+    let why = "warning: the hook's statistics begin anew: it has 7 bytes in place of 704";
     assert_eq!((replaced.code, replaced.complaint()), (Some(0), why));
     assert_eq!(value(&metrics(), "devgate_hook_runs_total{stage=\"createRuntime\"}"), 1);
     fs::remove_file(STATS).expect("it is there");

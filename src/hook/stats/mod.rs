@@ -151,7 +151,7 @@ mod tests {
         }
         for (_, counted) in stats.stages() {
             assert_eq!((counted.failed, counted.skipped, counted.succeeded), ([1; 11], 1, 0));
-            assert_eq!(counted.runs(), 11);
+            assert_eq!(counted.runs(), 12);
         }
     }
 }
