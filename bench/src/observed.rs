@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use devgate::observe::{Observer, Scope, Size, WithEvents};
+use devgate::observe::{Observer, Requests, Size, Task, WithEvents};
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use serde::Serialize;
@@ -38,6 +38,8 @@ pub const NOBODY: &str = "nobody";
 pub const COUNTS: &str = "counts";
 /// As `devgate watch` does.
 pub const EVENTS: &str = "counts, tells";
+/// What `record` and `watch --all` put there: it counts what is allowed as well.
+pub const ALL: &str = "counts all";
 
 /// A device that the policy denies.
 pub const DENIED: &str = "denied";
@@ -68,12 +70,13 @@ impl Place {
         let above = world.cgroup(&dir)?;
         let container = world.cgroup(&format!("{dir}/container"))?;
         container.put_only(sys::load(program)?.as_fd())?;
-        let events = match name {
+        let task = match name {
             NOBODY => return Ok(Place { name, container, _observer: None }),
-            EVENTS => WithEvents::Yes,
-            _ => WithEvents::No,
+            EVENTS => Task { events: WithEvents::Yes, ..Task::default() },
+            ALL => Task { requests: Requests::All, ..Task::default() },
+            _ => Task::default(),
         };
-        let mut observer = Observer::load(Scope::All, Size::default(), events)?;
+        let mut observer = Observer::load(task)?;
         observer.observe(devgate::cgroup::Cgroup::open(above.path())?)?;
         Ok(Place { name, container, _observer: Some(observer) })
     }
@@ -82,7 +85,7 @@ impl Place {
 /// Measures opens of both kinds in all places, one process visiting them.
 pub fn measure(world: &World, tools: &Tools, effort: Effort) -> anyhow::Result<Vec<Open>> {
     let program = program(world, tools)?;
-    let names = [NOBODY, COUNTS, EVENTS];
+    let names = [NOBODY, COUNTS, EVENTS, ALL];
     let places: Vec<Place> =
         names.iter().map(|name| Place::new(world, name, &program)).collect::<Result<_, _>>()?;
     let devices =
@@ -184,7 +187,8 @@ pub fn flood(world: &World, tools: &Tools, effort: Effort) -> anyhow::Result<Flo
         others.push(container(&format!("other-{number}"))?);
     }
     let size = Size::default();
-    let mut observer = Observer::load(Scope::All, size, WithEvents::Yes)?;
+    let (requests, events) = (Requests::All, WithEvents::Yes);
+    let mut observer = Observer::load(Task { requests, size, events, ..Task::default() })?;
     observer.observe(devgate::cgroup::Cgroup::open(above.path())?)?;
     let bytes_before = map_bytes()?;
     let path = world.path("flood-node");

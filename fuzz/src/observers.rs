@@ -2,7 +2,7 @@
 
 use devgate::bpf::{Insn, Program};
 use devgate::device::{Access, DeviceType, Request};
-use devgate::observe::{Method, Scope, Size, WithEvents, proven};
+use devgate::observe::{Method, Requests, Scope, Task, WithEvents, proven};
 use devgate::verify::{AllowsAll, prove_allows_all};
 
 use super::effort::bounded;
@@ -40,13 +40,17 @@ pub fn check(data: &[u8]) {
 }
 
 fn observer(choice: u8) -> AllowsAll {
-    let scope = if choice & 1 == 0 { Scope::All } else { Scope::One(7) };
-    let (method, events) = match choice / 2 % 3 {
-        0 => (Method::Computed, WithEvents::No),
-        1 => (Method::Told, WithEvents::No),
-        _ => (Method::Told, WithEvents::Yes),
+    let scope = match choice & 1 {
+        0 => Scope::All,
+        _ => Scope::One { cgroup: 7, level: None },
     };
-    proven(method, scope, Size::default(), events).expect("observers are proven")
+    let (method, requests, events) = match choice / 2 % 3 {
+        0 => (Method::Computed, Requests::All, WithEvents::No),
+        1 => (Method::Told, Requests::All, WithEvents::No),
+        _ => (Method::Told, Requests::Denied, WithEvents::Yes),
+    };
+    let task = Task { scope, requests, events, ..Task::default() };
+    proven(method, task).expect("observers are proven")
 }
 
 /// Numbers that rules and observers are likely to know, and others.

@@ -148,6 +148,16 @@ impl Cgroup {
         &self.name
     }
 
+    /// How far it is below the root of the hierarchy, which is at 0; `None` if this is not seen,
+    /// from a cgroup namespace.
+    pub fn level(&self) -> Option<i32> {
+        // PROC_CGROUP_INIT_INO of linux/proc_ns.h: the namespace that all others are in.
+        const INITIAL: &str = "cgroup:[4026531835]";
+        let own = std::fs::read_link("/proc/self/ns/cgroup").ok()?;
+        let depth = || i32::try_from(self.name.components().count().checked_sub(1)?).ok();
+        (own.as_os_str() == INITIAL).then(depth)?
+    }
+
     /// The cgroup above it, as long as a cgroup2 mount shows that.
     ///
     /// # Errors

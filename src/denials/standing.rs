@@ -22,7 +22,7 @@ use crate::cgroup::Cgroup;
 use crate::container::Time;
 use crate::hold::PINS;
 use crate::kernel::{AttachFlags, query};
-use crate::observe::{Fill, Method, OBSERVE, ObserveError, Observer, Scope, Size, WithEvents};
+use crate::observe::{Fill, Method, OBSERVE, ObserveError, Observer, Size, Task};
 use crate::run_dir::{RUN_DIR, RunDir};
 
 /// For how long another one may start, stop or extend it.
@@ -77,7 +77,7 @@ pub fn start(wanted: &Wanted) -> Result<Started, StandingError> {
         per_container: wanted.rows.unwrap_or(default.per_container),
         containers: wanted.containers.unwrap_or(default.containers),
     };
-    let mut observer = Observer::load(Scope::All, size, WithEvents::No)?;
+    let mut observer = Observer::load(Task { size, ..Task::default() })?;
     let named = named(wanted)?;
     let cgroups = match named.is_empty() {
         true => top_level()?,

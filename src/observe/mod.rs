@@ -17,5 +17,5 @@ pub use coverage::Coverage;
 pub use error::ObserveError;
 pub use observations::{Fill, NO_ROOM, Observations, Roomful};
 pub use observed::{Lost, Method, Observed, Requester, Seen};
-pub use observer::{Observer, Scope, Size, WithEvents, proven};
+pub use observer::{Observer, Requests, Scope, Size, Task, WithEvents, proven};
 pub use pins::OBSERVE;

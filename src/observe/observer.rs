@@ -19,9 +19,46 @@ use crate::verify::{AllowsAll, prove_allows_all};
 pub enum Scope {
     /// All below the cgroups that are observed.
     All,
-    /// Those from the cgroup with this id and from below it. [`Method::Computed`] can't tell what
-    /// is below it, and counts those from the cgroup alone.
-    One(u64),
+    /// Those from one cgroup and from below it. [`Method::Computed`] can't tell what is below it,
+    /// and counts those from the cgroup alone.
+    One {
+        /// The cgroup's id.
+        cgroup: u64,
+        /// How far it is below the root, which is at 0; `None` if that is not seen from here.
+        level: Option<i32>,
+    },
+}
+
+impl Scope {
+    /// That of one cgroup.
+    ///
+    /// # Errors
+    /// Its id can't be read.
+    pub fn one(cgroup: &Cgroup) -> Result<Scope, ObserveError> {
+        Ok(Scope::One { cgroup: cgroup.id()?, level: cgroup.level() })
+    }
+}
+
+/// Which requests are counted, where the kernel tells the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requests {
+    /// All of them.
+    All,
+    /// Those that were denied. The others cost next to nothing.
+    Denied,
+}
+
+/// What an observer is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Whose requests are counted.
+    pub scope: Scope,
+    /// Which of them.
+    pub requests: Requests,
+    /// How much room there is.
+    pub size: Size,
+    /// Whether there are events.
+    pub events: WithEvents,
 }
 
 /// How much room an observer has.
@@ -62,18 +99,27 @@ pub enum WithEvents {
 /// Bytes of the ring: some 3,600 events.
 const RING: u32 = 1 << 18;
 
-/// The program of such an observer, proven to allow everything.
+impl Default for Task {
+    /// Counts what is denied to any container.
+    fn default() -> Task {
+        Task {
+            scope: Scope::All,
+            requests: Requests::Denied,
+            size: Size::default(),
+            events: WithEvents::No,
+        }
+    }
+}
+
+/// The program for a task, proven to allow everything.
 ///
 /// # Errors
 /// A mistake in devgate: it can't be made, or not be proven.
-pub fn proven(
-    method: Method,
-    scope: Scope,
-    size: Size,
-    events: WithEvents,
-) -> Result<AllowsAll, ObserveError> {
-    let plan = Plan { method, scope, rows: size.per_container, events: events == WithEvents::Yes };
-    let used = if plan.events { &SHAPES[..] } else { &SHAPES[..2] };
+pub fn proven(method: Method, task: Task) -> Result<AllowsAll, ObserveError> {
+    let Task { scope, requests, size, events } = task;
+    let events = events == WithEvents::Yes;
+    let plan = Plan { method, scope, requests, rows: size.per_container, events };
+    let used = if events { &SHAPES[..] } else { &SHAPES[..2] };
     Ok(prove_allows_all(program(plan)?, used.to_vec())?)
 }
 
@@ -103,24 +149,21 @@ impl Observer {
     ///
     /// # Errors
     /// The kernel refuses its maps or its program.
-    pub fn load(scope: Scope, size: Size, events: WithEvents) -> Result<Observer, ObserveError> {
-        match Observer::with(Method::Told, scope, size, events) {
+    pub fn load(task: Task) -> Result<Observer, ObserveError> {
+        match Observer::with(Method::Told, task) {
             // A helper function that it lacks for device programs (Linux before 6.1).
             Err(ObserveError::Load(LoadError::Rejected { .. })) => {
-                Observer::with(Method::Computed, scope, size, WithEvents::No)
+                let events = WithEvents::No;
+                Observer::with(Method::Computed, Task { requests: Requests::All, events, ..task })
             }
             outcome => outcome,
         }
     }
 
-    fn with(
-        method: Method,
-        scope: Scope,
-        size: Size,
-        events: WithEvents,
-    ) -> Result<Observer, ObserveError> {
+    fn with(method: Method, task: Task) -> Result<Observer, ObserveError> {
+        let Task { scope, size, events, .. } = task;
         let rows = size.rows()?;
-        let proven = proven(method, scope, size, events)?;
+        let proven = proven(method, task)?;
         let failed = |place: usize, entries| {
             move |errno| ObserveError::Map { name: NAMES[place], entries, errno }
         };
@@ -134,7 +177,7 @@ impl Observer {
             },
         };
         observations.make_room(None)?;
-        if let Scope::One(cgroup) = scope {
+        if let Scope::One { cgroup, .. } = scope {
             observations.make_room(Some(cgroup))?;
         }
         let maps = [observations.requests.as_fd(), observations.rooms.as_fd()];

@@ -1,5 +1,9 @@
 //! The observer: a program that counts each request in its maps, and allows it.
 //!
+//! Most requests are allowed. One that counts denials alone is done with them once it was told the
+//! verdict; but a node that is made there makes the container's room, since that is what runtimes do
+//! in its cgroup first.
+//!
 //! A request that was seen before costs one lookup. A new one gets a row if the room of its
 //! container has one left. Rooms belong to cgroups, and a cgroup below one that has a room has no
 //! room of its own: a container makes cgroups as it likes and gets no more rows for that. Its own
@@ -8,7 +12,7 @@
 use super::layout::{
     ALLOWED, COMM, DENIED, EVENTS, REQUESTS, ROOMS, UNTOLD, event, key, room, row,
 };
-use super::{Method, Scope};
+use super::{Method, Requests, Scope};
 use crate::bpf::{
     AluOp, AssembleError, Assembler, Cond, Helper, Label, Object, Program, Reg, Size, Source,
     Straight, Width,
@@ -23,6 +27,8 @@ const LEVELS: i32 = 12;
 pub(super) struct Plan {
     pub method: Method,
     pub scope: Scope,
+    /// Which requests are counted. [`Method::Computed`] can't tell them apart and counts all.
+    pub requests: Requests,
     /// Rows in a room.
     pub rows: u32,
     /// Whether there is a ring. It takes what only [`Method::Told`] knows.
@@ -48,19 +54,23 @@ const RESULT: Reg = Reg::R0;
 
 /// `BPF_NOEXIST`: only if there is no such key.
 const NOEXIST: i32 = 1;
+/// Bit of the context's word: a node is made (`BPF_DEVCG_ACC_MKNOD`).
+const MKNOD: u32 = 1 << 16;
+/// Nanoseconds in which no process becomes another program: execve(2) takes longer.
+const NO_EXEC: u64 = 100_000;
 /// `BPF_RB_NO_WAKEUP`: readers look by themselves.
 const NO_WAKEUP: i32 = 1;
 
 /// The program of a plan.
 pub(super) fn program(plan: Plan) -> Result<Program, AssembleError> {
     let mut asm = Assembler::new();
-    let (allow, found) = (asm.label(), asm.label());
-    let mut code = Code { asm, plan, allow };
+    let (allow, room, found) = (asm.label(), asm.label(), asm.label());
+    let mut code = Code { asm, plan, allow, room };
     code.copy(CONTEXT, Reg::R1);
     code.call(Helper::GetCurrentCgroupId);
     code.copy(CGROUP, RESULT);
-    if let Scope::One(cgroup) = plan.scope {
-        code.only(cgroup);
+    if let Scope::One { cgroup, level } = plan.scope {
+        code.only(cgroup, level);
     }
     code.ask();
     code.look_up(REQUESTS, stack::KEY);
@@ -68,6 +78,11 @@ pub(super) fn program(plan: Plan) -> Result<Program, AssembleError> {
     code.make_row();
     code.asm.bind(found);
     code.count();
+    if code.asm.is_awaited(room) {
+        code.asm.jump(allow);
+        code.asm.bind(room);
+        code.find_room();
+    }
     code.asm.bind(allow);
     code.asm.mov(RESULT, 1);
     code.asm.exit();
@@ -78,6 +93,8 @@ struct Code {
     asm: Assembler,
     plan: Plan,
     allow: Label,
+    /// Makes a room, and ends.
+    room: Label,
 }
 
 impl Code {
@@ -125,19 +142,24 @@ impl Code {
     }
 
     /// Goes on for processes in the cgroup and below it alone.
-    fn only(&mut self, cgroup: u64) {
-        let mine = self.asm.label();
-        self.asm.op(Straight::Constant(Reg::R1, cgroup));
-        self.asm.branch_on(Cond::Eq, CGROUP, Reg::R1, mine);
-        if self.plan.method == Method::Told {
-            for level in 1..=LEVELS {
-                self.asm.mov(Reg::R1, level);
-                self.call(Helper::GetCurrentAncestorCgroupId);
+    fn only(&mut self, cgroup: u64, level: Option<i32>) {
+        let levels = match (self.plan.method, level) {
+            (Method::Computed, _) => {
                 self.asm.op(Straight::Constant(Reg::R1, cgroup));
-                self.asm.branch_on(Cond::Eq, RESULT, Reg::R1, mine);
-                // There are no cgroups below that level.
-                self.asm.branch64(Cond::Eq, RESULT, 0, self.allow);
+                self.asm.branch_on(Cond::Ne, CGROUP, Reg::R1, self.allow);
+                return;
             }
+            (Method::Told, Some(level)) => level..=level,
+            (Method::Told, None) => 1..=LEVELS,
+        };
+        let mine = self.asm.label();
+        for level in levels {
+            self.asm.mov(Reg::R1, level);
+            self.call(Helper::GetCurrentAncestorCgroupId);
+            self.asm.op(Straight::Constant(Reg::R1, cgroup));
+            self.asm.branch_on(Cond::Eq, RESULT, Reg::R1, mine);
+            // There are no cgroups below that level.
+            self.asm.branch64(Cond::Eq, RESULT, 0, self.allow);
         }
         self.asm.jump(self.allow);
         self.asm.bind(mine);
@@ -146,25 +168,41 @@ impl Code {
     /// Puts the request on the stack, and the time where it is kept.
     fn ask(&mut self) {
         const FIELDS: [(i16, i16); 3] = [(0, key::ACCESS_TYPE), (4, key::MAJOR), (8, key::MINOR)];
-        self.store(Size::Double, FRAME, stack::KEY + key::CGROUP, CGROUP);
-        for (from, to) in FIELDS {
-            self.asm.op(Straight::Load(Size::Word, Reg::R1, CONTEXT, from));
-            self.store(Size::Word, FRAME, stack::KEY + to, Reg::R1);
-        }
-        match self.plan.method {
-            Method::Computed => self.store_constant(Size::Word, stack::KEY + key::SEEN, UNTOLD),
-            Method::Told => {
+        let seen = stack::KEY + key::SEEN;
+        match (self.plan.method, self.plan.requests) {
+            (Method::Computed, _) => self.store_constant(Size::Word, seen, UNTOLD),
+            (Method::Told, Requests::Denied) => {
+                let denied = self.asm.label();
+                self.call(Helper::GetRetval);
+                self.asm.branch(Cond::Ne, RESULT, 0, denied);
+                self.make_room_for_mknod();
+                self.asm.bind(denied);
+                self.store_constant(Size::Word, seen, DENIED);
+            }
+            (Method::Told, Requests::All) => {
                 let store = self.asm.label();
                 self.call(Helper::GetRetval);
                 self.asm.mov(Reg::R1, ALLOWED);
                 self.asm.branch(Cond::Eq, RESULT, 0, store);
                 self.asm.mov(Reg::R1, DENIED);
                 self.asm.bind(store);
-                self.store(Size::Word, FRAME, stack::KEY + key::SEEN, Reg::R1);
+                self.store(Size::Word, FRAME, seen, Reg::R1);
             }
+        }
+        self.store(Size::Double, FRAME, stack::KEY + key::CGROUP, CGROUP);
+        for (from, to) in FIELDS {
+            self.asm.op(Straight::Load(Size::Word, Reg::R1, CONTEXT, from));
+            self.store(Size::Word, FRAME, stack::KEY + to, Reg::R1);
         }
         self.call(Helper::KtimeGetNs);
         self.copy(TIME, RESULT);
+    }
+
+    /// Ends with what was allowed.
+    fn make_room_for_mknod(&mut self) {
+        self.asm.op(Straight::Load(Size::Word, Reg::R1, CONTEXT, 0));
+        self.asm.branch(Cond::Set, Reg::R1, MKNOD, self.room);
+        self.asm.jump(self.allow);
     }
 
     /// Makes a row for the request, in the room that is to hold it.
@@ -199,8 +237,13 @@ impl Code {
     fn find_room(&mut self) {
         let (found, own) = (self.asm.label(), self.asm.label());
         match (self.plan.scope, self.plan.method) {
-            (Scope::One(cgroup), _) => {
-                self.asm.op(Straight::Constant(CGROUP, cgroup));
+            // It was made before.
+            (Scope::One { cgroup, .. }, _) => {
+                self.asm.op(Straight::Constant(Reg::R1, cgroup));
+                self.store(Size::Double, FRAME, stack::ROOM_KEY, Reg::R1);
+                self.look_up(ROOMS, stack::ROOM_KEY);
+                self.asm.branch64(Cond::Eq, RESULT, 0, self.allow);
+                return;
             }
             (Scope::All, Method::Told) => {
                 for level in 1..=LEVELS {
@@ -235,23 +278,31 @@ impl Code {
 
     /// Counts the request in its row.
     fn count(&mut self) {
+        const BEFORE: Reg = CONTEXT;
         self.copy(FOUND, RESULT);
         self.add(FOUND, row::COUNT, 1);
+        self.asm.op(Straight::Load(Size::Double, BEFORE, FOUND, row::LAST));
         self.store(Size::Double, FOUND, row::LAST, TIME);
         if self.plan.method == Method::Computed {
             return;
         }
+        let other = self.asm.label();
         self.call(Helper::GetCurrentPidTgid);
         // The upper half is the process, the lower one the thread.
         self.asm.op(Straight::Alu(AluOp::Rsh, Width::W64, RESULT, Source::Imm(32)));
         self.copy(CGROUP, RESULT);
-        if self.plan.events {
-            self.asm.op(Straight::Load(Size::Word, CONTEXT, FOUND, row::PID));
-        }
+        self.asm.op(Straight::Load(Size::Word, Reg::R1, FOUND, row::PID));
+        self.asm.branch_on(Cond::Ne, Reg::R1, CGROUP, other);
+        // The same process has the same name, unless it became another program since.
+        self.asm.op(Straight::Alu(AluOp::Sub, Width::W64, TIME, Source::Reg(BEFORE)));
+        self.asm.op(Straight::Constant(Reg::R1, NO_EXEC));
+        self.asm.branch_on(Cond::Lt, TIME, Reg::R1, self.allow);
+        self.command(FOUND, row::COMMAND);
+        self.asm.jump(self.allow);
+        self.asm.bind(other);
         self.store(Size::Word, FOUND, row::PID, CGROUP);
         self.command(FOUND, row::COMMAND);
         if self.plan.events {
-            self.asm.branch_on(Cond::Eq, CONTEXT, CGROUP, self.allow);
             self.tell();
         }
     }
@@ -288,15 +339,20 @@ mod tests {
 
     #[test]
     fn every_plan_is_proven_to_allow_everything() {
+        let one = Scope::One { cgroup: 7, level: Some(2) };
+        let somewhere = Scope::One { cgroup: 7, level: None };
         let plans = [
-            (Method::Told, Scope::All, false, 227),
-            (Method::Told, Scope::All, true, 245),
-            (Method::Told, Scope::One(7), false, 185),
-            (Method::Computed, Scope::All, false, 95),
-            (Method::Computed, Scope::One(7), false, 101),
+            (Method::Told, Scope::All, Requests::All, false, 1),
+            (Method::Told, Scope::All, Requests::All, true, 2),
+            (Method::Told, Scope::All, Requests::Denied, false, 3),
+            (Method::Told, Scope::All, Requests::Denied, true, 4),
+            (Method::Told, one, Requests::All, false, 5),
+            (Method::Told, somewhere, Requests::All, false, 6),
+            (Method::Computed, Scope::All, Requests::All, false, 7),
+            (Method::Computed, one, Requests::All, false, 8),
         ];
-        for (method, scope, events, insns) in plans {
-            let plan = Plan { method, scope, rows: 256, events };
+        for (method, scope, requests, events, insns) in plans {
+            let plan = Plan { method, scope, requests, rows: 256, events };
             let program = program(plan).expect("it can be assembled");
             assert_eq!(program.insns().len(), insns, "{plan:?}");
             let maps = SHAPES[..if events { 3 } else { 2 }].to_vec();

@@ -20,7 +20,7 @@ use crate::bpffs::PinDir;
 use crate::cgroup::Cgroup;
 use crate::container::{CgroupRef, ContainerId, LIB_DIR, Store, StoreError, Time, Version};
 use crate::files::names_in;
-use crate::observe::{Observer, Scope, Size, WithEvents};
+use crate::observe::{Observer, Requests, Scope, Size, Task};
 use crate::run_dir::{RUN_DIR, RunDir, RunDirError};
 
 /// Where observers of recordings are pinned, each in a directory named by the id of the container's
@@ -117,8 +117,9 @@ impl Recorder {
         }
         let observing = |source| RecordingError::Observe { cgroup: path.clone(), source };
         let size = Size { per_container: rows, containers: 1 };
-        let observer = Observer::load(Scope::One(id), size, WithEvents::No);
-        let mut observer = observer.map_err(observing)?;
+        let scope = Scope::one(cgroup).map_err(observing)?;
+        let task = Task { scope, requests: Requests::All, size, ..Task::default() };
+        let mut observer = Observer::load(task).map_err(observing)?;
         observer.observe(place(cgroup)?).map_err(observing)?;
         let cgroup = CgroupRef { path: path.clone(), id };
         let started = Time::now();

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use crate::container::{Naming, Place};
 use crate::inspect::{Explainer, Explanation};
 use crate::observe::{
-    Coverage, Lost, Method, ObserveError, Observed, Observer, Requester, Scope, Seen, Size,
-    WithEvents,
+    Coverage, Lost, Method, ObserveError, Observed, Observer, Requester, Requests, Seen, Size,
+    Task, WithEvents,
 };
 use crate::policy::Verdict;
 use entry::Entries;
@@ -100,8 +100,13 @@ impl Watcher {
             Some(cgroups) => Coverage::around(cgroups)?,
             None => Coverage::all()?,
         };
+        let requests = match which {
+            Which::Denied => Requests::Denied,
+            Which::All => Requests::All,
+        };
+        let task = Task { requests, size, events: WithEvents::Yes, ..Task::default() };
         let mut watcher = Watcher {
-            observer: Observer::load(Scope::All, size, WithEvents::Yes)?,
+            observer: Observer::load(task)?,
             coverage,
             filter,
             which,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use devgate::kernel::Stale;
-use devgate::observe::{OBSERVE, Observer, Scope, Size, WithEvents};
+use devgate::observe::{OBSERVE, Observer, Task};
 
 use super::common::cgroup::TestCgroup;
 use super::common::command::devgate;
@@ -37,7 +37,7 @@ impl Scene {
         fs::create_dir(&path).expect("a cgroup can be made");
         let container = TestCgroup::at(path);
         put(&container, &RULES, Stale::All);
-        let observer = Observer::load(Scope::All, Size::default(), WithEvents::No);
+        let observer = Observer::load(Task::default());
         let mut observer = observer.expect("the kernel takes observers");
         assert!(observer.observe(top.open()).expect("it can be attached"));
         observer.pin(Path::new(OBSERVE)).expect("it can be pinned");

@@ -1,7 +1,7 @@
 //! What is counted.
 
 use devgate::device::Access;
-use devgate::observe::{Observed, Observer, Scope, Size, WithEvents};
+use devgate::observe::{Observed, Observer, Requests, Scope, Size, Task, WithEvents};
 
 use crate::common::opener::{Opener, serve_if_child};
 use crate::common::require;
@@ -65,26 +65,69 @@ fn an_observer_of_one_container_counts_that_and_what_is_below_it() {
     let scene = Scene::new(&["allow c 1:3 rw"]);
     let sibling = scene.top.child();
     let below = scene.container.child();
-    let mut observer = Observer::load(
-        Scope::One(scene.id()),
-        Size { per_container: 16, containers: 1 },
-        WithEvents::No,
-    )
-    .unwrap();
-    observer.observe(scene.top.open()).unwrap();
+    let size = Size { per_container: 16, containers: 1 };
+    let known = Scope::one(&scene.container.open()).unwrap();
+    assert!(matches!(known, Scope::One { level: Some(_), .. }), "{known:?}");
+    // As from a cgroup namespace, where the level is not seen.
+    let unknown = Scope::One { cgroup: scene.id(), level: None };
+    let mut observers: Vec<Observer> = [known, unknown]
+        .map(|scope| {
+            let task = Task { scope, requests: Requests::All, size, ..Task::default() };
+            Observer::load(task).unwrap()
+        })
+        .into();
+    for observer in &mut observers {
+        observer.observe(scene.top.open()).unwrap();
+    }
     let test = "counts::an_observer_of_one_container_counts_that_and_what_is_below_it";
     for cgroup in [&sibling, &below, &scene.container] {
         let mut opener = Opener::within(cgroup, test);
         opener.ask(&request("c 1:3 m"));
         opener.ask(&request("c 10:229 m"));
     }
-    let rows = observer.observations().read().unwrap();
-    let mut cgroups: Vec<u64> = rows.iter().map(|row| row.cgroup_id).collect();
-    cgroups.sort_unstable();
     let (own, child) = (scene.id(), crate::id(&below));
     let mut expected = [own, own, child, child];
     expected.sort_unstable();
-    assert_eq!(cgroups, expected);
+    for observer in &observers {
+        let rows = observer.observations().read().unwrap();
+        let mut cgroups: Vec<u64> = rows.iter().map(|row| row.cgroup_id).collect();
+        cgroups.sort_unstable();
+        assert_eq!(cgroups, expected);
+    }
+}
+
+#[test]
+fn one_of_denials_counts_these_and_makes_a_room_at_the_first_mknod() {
+    serve_if_child();
+    if !require::bpf() {
+        return;
+    }
+    let scene = Scene::new(&["allow c *:* m", "allow c 1:3 rw"]);
+    let below = scene.container.child();
+    let task = Task { events: WithEvents::Yes, ..Task::default() };
+    let mut observer = Observer::load(task).unwrap();
+    observer.observe(scene.top.open()).unwrap();
+    let test = "counts::one_of_denials_counts_these_and_makes_a_room_at_the_first_mknod";
+    let mut opener = Opener::within(&scene.container, test);
+    opener.make_node(&request("c 1:3 rw"));
+    let observations = observer.observations();
+    assert_eq!(observations.rooms().unwrap(), [scene.id()]);
+    assert!(observations.read().unwrap().is_empty());
+    let mut opener = Opener::within(&below, test);
+    for text in ["c 1:3 rw", "c 10:229 rw"] {
+        opener.make_node(&request(text));
+        for _ in 0..7 {
+            opener.ask(&request(text));
+        }
+    }
+    let rows = observations.read().unwrap();
+    assert_eq!(counts(&rows), [("c 10:229 rw".to_owned(), true, 7)]);
+    assert_eq!(
+        observations.by_room().unwrap()[&scene.id()].rows,
+        rows,
+        "it is the container's room"
+    );
+    assert_eq!(rows[0].last_by.as_ref().map(|by| by.pid), Some(opener.pid()));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::os::fd::AsFd;
 
 use devgate::device::Request;
 use devgate::kernel::{DirectAttach, load};
-use devgate::observe::{Method, Observed, Observer, Scope, Seen, Size, WithEvents};
+use devgate::observe::{Method, Observed, Observer, Requests, Seen, Size, Task, WithEvents};
 use devgate::policy::Verdict;
 
 use common::cgroup::TestCgroup;
@@ -37,8 +37,9 @@ impl Scene {
     }
 
     fn observer(&self, size: Size) -> Observer {
-        let mut observer =
-            Observer::load(Scope::All, size, WithEvents::Yes).expect("the kernel takes observers");
+        let events = WithEvents::Yes;
+        let task = Task { requests: Requests::All, size, events, ..Task::default() };
+        let mut observer = Observer::load(task).expect("the kernel takes observers");
         assert_eq!(observer.method(), Method::Told, "this kernel tells the verdict");
         assert!(observer.observe(self.top.open()).expect("it can be attached"));
         observer

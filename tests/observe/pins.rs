@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use devgate::observe::{Method, Observer, Scope, Size, WithEvents};
+use devgate::observe::{Method, Observer, Size, Task};
 
 use crate::common::bpffs::BpfFs;
 use crate::common::engine::eventually;
@@ -72,7 +72,7 @@ fn what_is_not_whole_is_told_and_removed() {
     }
     let bpffs = BpfFs::new();
     let dir = bpffs.path().join("devgate/observe");
-    let load = || Observer::load(Scope::All, SMALL, WithEvents::No).unwrap();
+    let load = || Observer::load(Task { size: SMALL, ..Task::default() }).unwrap();
     let mut first = load();
     first.pin(&dir).unwrap();
     let error = load().pin(&dir).unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! Observers are shown as what they are, and nobody takes one for a program that decides.
 
 use devgate::kernel::Stale;
-use devgate::observe::{Observer, Scope, Size, WithEvents};
+use devgate::observe::{Observer, Scope, Size, Task};
 
 use crate::Scene;
 use crate::common::cgroup::TestCgroup;
@@ -50,9 +50,9 @@ fn an_observer_on_a_containers_own_cgroup_stays_and_is_in_nobodys_way() {
         return;
     }
     let cgroup = TestCgroup::new();
-    let id = cgroup.open().id().unwrap();
     let size = Size { per_container: 8, containers: 1 };
-    let mut observer = Observer::load(Scope::One(id), size, WithEvents::No).unwrap();
+    let scope = Scope::one(&cgroup.open()).unwrap();
+    let mut observer = Observer::load(Task { scope, size, ..Task::default() }).unwrap();
     observer.observe(cgroup.open()).unwrap();
     let first = put(&cgroup, &["allow c 1:3 rw"], Stale::All);
     assert_eq!((first.detached.as_slice(), first.left.as_slice()), (&[][..], &[][..]));

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use devgate::bpf::{Insn, MapShape, Program, Reg};
 use devgate::device::{Access, DeviceType, Request};
 use devgate::kernel::{LoadError, OpenLink, load_observer};
-use devgate::observe::{Method, Scope, Size, WithEvents, proven};
+use devgate::observe::{Method, Requests, Scope, Task, WithEvents, proven};
 use devgate::policy::Verdict;
 use devgate::verify::{AllowsAll, prove_allows_all};
 use fastrand::Rng;
@@ -32,18 +32,20 @@ const CODES: [u8; 26] = [
 const HELPERS: [i32; 14] = [1, 2, 3, 5, 6, 12, 14, 16, 80, 123, 130, 131, 186, 187];
 
 fn observers() -> Vec<AllowsAll> {
-    let scopes = [Scope::All, Scope::One(7)];
+    let one = |level| Scope::One { cgroup: 7, level };
+    let scopes = [Scope::All, one(None), one(Some(2))];
     let methods = [
-        (Method::Told, WithEvents::Yes),
-        (Method::Told, WithEvents::No),
-        (Method::Computed, WithEvents::No),
+        (Method::Told, Requests::All, WithEvents::Yes),
+        (Method::Told, Requests::Denied, WithEvents::Yes),
+        (Method::Told, Requests::Denied, WithEvents::No),
+        (Method::Computed, Requests::All, WithEvents::No),
     ];
-    let all =
-        scopes.iter().flat_map(|scope| methods.map(|(method, events)| (*scope, method, events)));
-    all.map(|(scope, method, events)| {
-        proven(method, scope, Size::default(), events).expect("it is proven")
-    })
-    .collect()
+    let all = scopes.iter().flat_map(|scope| {
+        methods.map(|(method, requests, events)| {
+            (method, Task { scope: *scope, requests, events, ..Task::default() })
+        })
+    });
+    all.map(|(method, task)| proven(method, task).expect("it is proven")).collect()
 }
 
 /// The program with one to three random changes.
