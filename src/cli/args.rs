@@ -103,7 +103,11 @@ pub enum Command {
     /// Learn the smallest policy that a container needs
     ///
     /// It is recorded what a container asks for, and shown as rules that allow just that.
-    #[command(disable_help_subcommand = true)]
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Example:\n\
+\x20 devgate record show web --format table"
+    )]
     Record(Record),
     /// Register the hook with a container engine
     #[command(after_help = install::INSTALL_EXAMPLES)]

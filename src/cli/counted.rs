@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use devgate::errors::chain;
-use devgate::hook::stats::{self, Ended, Reason, Run};
+use devgate::hook::stats::{self, Ended, Reason, Run, StatsError};
 use devgate::hook::{Enforced, HookError, ReleaseError, Released};
 use devgate::oci::Stage;
 
@@ -35,6 +35,8 @@ pub fn count(stage: Option<Stage>, ended: Ended, took: Duration) -> Option<Strin
         Ok(Some(replaced)) => format!("the hook's statistics begin anew: {replaced}"),
         // In a user namespace there is no directory for them.
         Err(_) if ended == Ended::Skipped => return None,
+        // What the run failed of is said, and `devgate metrics` says this.
+        Err(StatsError::RunDir(_)) if matches!(ended, Ended::Failed(_)) => return None,
         Err(error) => format!("this run is not counted: {}", chain(&error)),
     };
     complain(&format!("warning: {warning}"));

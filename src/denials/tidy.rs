@@ -92,7 +92,7 @@ impl Tidier {
             return Ok(moved);
         }
         let clock = Clock::now();
-        let mut store = None;
+        let (mut store, mut gone) = (None, Vec::new());
         let mut rooms = observations.by_room()?;
         rooms.remove(&NO_ROOM);
         for account in self.resolver.accounts(rooms)? {
@@ -108,9 +108,15 @@ impl Tidier {
             if !is_nothing {
                 keep(&mut store, denied)?;
             }
-            observations.forget(&cgroups(&account))?;
-            self.resolver.forget(account.cgroup_id);
-            self.known.remove(&account.cgroup_id);
+            gone.extend(cgroups(&account));
+        }
+        // All at once: the whole map is read for that.
+        if !gone.is_empty() {
+            observations.forget(&gone)?;
+        }
+        for cgroup_id in gone {
+            self.resolver.forget(cgroup_id);
+            self.known.remove(&cgroup_id);
         }
         Ok(moved)
     }
@@ -127,17 +133,23 @@ fn cgroups(account: &Account) -> Vec<u64> {
 
 /// Most often nothing ended: then the rows are not looked up.
 fn has_dead(observations: &Observations, alive: &CgroupIds) -> Result<bool, StandingError> {
+    let any = |ids: &mut dyn Iterator<Item = u64>| -> Result<bool, StandingError> {
+        for id in ids {
+            if !alive.has(id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    if any(&mut observations.rooms()?.into_iter())? {
+        return Ok(true);
+    }
+    // A container may share the room of a cgroup above it.
     let mut asked = HashSet::new();
     observations.each(|row| {
         asked.insert(row.cgroup_id);
     })?;
-    asked.extend(observations.rooms()?);
-    for id in asked {
-        if !alive.has(id)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    any(&mut asked.into_iter())
 }
 
 fn keep(store: &mut Option<EndedStore>, denied: Denied) -> Result<(), StandingError> {

@@ -219,6 +219,17 @@ pub(crate) fn run_in(
         {
             Ok(Enforced::Skipped { cause })
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(cause_of(error)),
+    }
+}
+
+/// A recording that can't begin is its own cause: it begins within the attaching.
+fn cause_of(error: EnforceError) -> HookError {
+    match error {
+        EnforceError::Abandoned(cause) => match cause.downcast::<RecordingError>() {
+            Ok(error) => HookError::Recording(*error),
+            Err(cause) => HookError::Enforce(EnforceError::Abandoned(cause)),
+        },
+        error => error.into(),
     }
 }

@@ -1,6 +1,7 @@
 //! After a container has stopped: what devgate keeps for it goes.
 
 use std::io;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,7 @@ use crate::errors::chain;
 use crate::hold::{HoldError, PINS, Pins};
 use crate::observe::ObserveError;
 use crate::oci::{OciError, Stage, State};
-use crate::recording::{Finished, Recorder};
+use crate::recording::{Finished, Recorder, RecordingError};
 use crate::run_dir::RunDirError;
 
 /// How long a container waits for the removal of dead pins of others: with the one that may
@@ -144,6 +145,12 @@ pub fn finish_recordings() -> Finished {
         Ok(None) => Finished::default(),
         // Where devgate records nothing.
         Err(_) if in_user_namespace().is_ok_and(|inside| inside) => Finished::default(),
+        // Who may not look there: `release` says so.
+        Err(RecordingError::RunDir(RunDirError::Open { source, .. }))
+            if source.kind() == ErrorKind::PermissionDenied =>
+        {
+            Finished::default()
+        }
         Err(error) => Finished { failed: vec![error], ..Finished::default() },
     }
 }

@@ -9,15 +9,17 @@ mod list;
 mod meaning;
 mod others;
 mod reader;
+mod summary;
 mod verdict;
 
 pub use effective::{Difference, Effective, differences, effective};
 pub use explain::{AsOf, Decided, ExplainError, Explainer, Explanation, Part, Runner, Why, why_of};
 pub use generator::Generator;
 pub use links::{Held, Links};
-pub use list::{ListError, Listed, Mark, Summary, list};
+pub use list::{ListError, Listed, list};
 pub use meaning::{Meaning, Opaque};
 pub use others::{Besides, Objection, Other, others};
+pub use summary::{Mark, Summary};
 pub use verdict::{Answer, Judged, judge};
 
 use std::collections::HashSet;

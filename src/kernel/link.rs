@@ -49,8 +49,8 @@ pub fn links() -> nix::Result<Vec<Link>> {
                 let program = ProgId::new(info.prog_id);
                 links.push(Link { id: last, program, cgroup_id: info.cgroup_id });
             }
-            // Of another kind, or gone meanwhile.
-            Ok(_) | Err(Errno::ENOENT) => {}
+            // Of another kind, gone meanwhile, or only being made.
+            Ok(_) | Err(Errno::ENOENT | Errno::EAGAIN) => {}
             Err(errno) => return Err(errno),
         }
     }

@@ -4,6 +4,7 @@
 mod asked;
 mod diff;
 mod error;
+mod kept;
 mod learn;
 mod name;
 mod ongoing;
@@ -19,3 +20,6 @@ pub use name::{NameError, RecordingName};
 pub use ongoing::Ongoing;
 pub use recorder::{Finished, PINS, ROWS, Recorder, Subject, boot};
 pub use stored::{Earlier, Progress, Recording, Run};
+
+#[cfg(test)]
+mod tests;

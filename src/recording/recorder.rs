@@ -18,9 +18,7 @@ use super::run_of::Reading;
 use super::stored::{Progress, Recording};
 use crate::bpffs::PinDir;
 use crate::cgroup::Cgroup;
-use crate::container::{
-    CgroupRef, ContainerId, LIB_DIR, Store, StoreError, Time, Version, make_lib_dir,
-};
+use crate::container::{CgroupRef, ContainerId, LIB_DIR, Store, StoreError, Time, Version};
 use crate::files::names_in;
 use crate::observe::{Observer, Scope, Size, WithEvents};
 use crate::run_dir::{RUN_DIR, RunDir, RunDirError};
@@ -30,17 +28,17 @@ use crate::run_dir::{RUN_DIR, RunDir, RunDirError};
 pub const PINS: &str = "/sys/fs/bpf/devgate/record";
 
 /// The name of the directories of files.
-const DIR: &str = "recordings";
+pub(super) const DIR: &str = "recordings";
 
 /// Different requests of one container that are counted, unless another number is asked for.
-pub const ROWS: u32 = 4096;
+pub const ROWS: u32 = 1024;
 
 /// The recordings that go on, and where those are kept.
 #[derive(Debug)]
 pub struct Recorder {
-    ongoing: Store<Ongoing>,
-    pins: PathBuf,
-    lib: PathBuf,
+    pub(super) ongoing: Store<Ongoing>,
+    pub(super) pins: PathBuf,
+    pub(super) lib: PathBuf,
 }
 
 /// A container that is to be recorded.
@@ -99,15 +97,6 @@ impl Recorder {
 
     fn pin_dir(&self, cgroup_id: u64) -> PathBuf {
         self.pins.join(cgroup_id.to_string())
-    }
-
-    /// Where recordings are kept, which is made if need be.
-    ///
-    /// # Errors
-    /// It can't be made or used.
-    pub fn kept(&self) -> Result<Store<Recording>, RecordingError> {
-        make_lib_dir(&self.lib)?;
-        Ok(Store::new(RunDir::at(&self.lib.join(DIR))?))
     }
 
     /// Begins to record. Requests are seen from above the container's cgroup, after all of its
@@ -262,31 +251,6 @@ impl Recorder {
             self.write(id, Progress::Ended)?;
         }
         Ok(())
-    }
-
-    /// The recording with this name.
-    ///
-    /// # Errors
-    /// There is none, or it can't be read.
-    pub fn get(&self, name: &RecordingName) -> Result<Recording, RecordingError> {
-        let kept = self.kept()?;
-        let unknown = || RecordingError::Unknown { name: name.clone(), path: kept.path(name) };
-        kept.get(name)?.ok_or_else(unknown)
-    }
-
-    /// Removes the recording with this name, damaged or not.
-    ///
-    /// # Errors
-    /// There is none, it goes on, or it can't be removed.
-    pub fn remove(&self, name: &RecordingName) -> Result<(), RecordingError> {
-        let is_its = |ongoing: &Ongoing| ongoing.name == *name;
-        if let Some(ongoing) = self.ongoing()?.into_iter().find(is_its) {
-            let cgroup = ongoing.cgroup.path;
-            return Err(RecordingError::GoesOn { name: name.clone(), cgroup });
-        }
-        let kept = self.kept()?;
-        let unknown = || RecordingError::Unknown { name: name.clone(), path: kept.path(name) };
-        kept.remove(name)?.then_some(()).ok_or_else(unknown)
     }
 }
 

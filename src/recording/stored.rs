@@ -11,10 +11,10 @@ use crate::observe::Method;
 const VERSION: u32 = 1;
 
 /// Most runs that are kept apart.
-const MOST_RUNS: usize = 64;
+pub(super) const MOST_RUNS: usize = 64;
 
 /// Most kinds of requests that are kept of all runs.
-const MOST_ASKED: usize = 65_536;
+pub(super) const MOST_ASKED: usize = 65_536;
 
 /// How far the recording of a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,78 +188,5 @@ impl Recording {
         self.earlier.lost = lost.fold(self.earlier.lost, u64::saturating_add);
         self.earlier.asked = asked;
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::asked::Answer;
-    use super::super::asked::tests::asked;
-    use super::*;
-
-    fn run(id: u64, all: &[Asked]) -> Run {
-        let time: Time = "2026-11-24T22:00:00Z".parse().unwrap();
-        Run {
-            container: Some("c1".parse().unwrap()),
-            cgroup: CgroupRef { path: "/sys/fs/cgroup/c1".into(), id },
-            boot: "b".to_owned(),
-            started: time,
-            written: time,
-            progress: Progress::Ended,
-            method: Method::Told,
-            lost: 1,
-            asked: all.to_vec(),
-        }
-    }
-
-    fn recording() -> Recording {
-        Recording::new("web".parse().unwrap())
-    }
-
-    #[test]
-    fn a_run_is_counted_once_however_often_it_is_written() {
-        let mut recording = recording();
-        recording.put(run(1, &[asked("c 1:3 r", Answer::Allowed, "sh")]));
-        let later = Asked { count: 5, ..asked("c 1:3 r", Answer::Allowed, "cat") };
-        recording.put(run(1, &[later]));
-        recording.put(run(2, &[asked("c 1:3 r", Answer::Allowed, "sh")]));
-        let all = recording.asked();
-        assert_eq!((all.len(), all[0].count, recording.lost()), (1, 7, 2));
-        assert_eq!(all[0].commands, ["sh", "cat"]);
-    }
-
-    #[test]
-    fn it_is_read_back_with_the_rules_for_people() {
-        let mut recording = recording();
-        recording.put(run(1, &[asked("c 1:3 r", Answer::Allowed, "sh")]));
-        let text = serde_json::to_string(&recording).unwrap();
-        assert!(
-            text.contains(
-                r#""rules":[{"allow":true,"type":"c","major":1,"minor":3,"access":"r","comment":"#
-            ),
-            "{text}"
-        );
-        let read: Recording = serde_json::from_str(&text).unwrap();
-        assert_eq!((read.runs, read.earlier), (recording.runs, recording.earlier));
-    }
-
-    #[test]
-    fn many_runs_take_bounded_room() {
-        let mut recording = recording();
-        for id in 0..200 {
-            recording.put(run(id, &[asked("c 1:3 r", Answer::Allowed, "sh")]));
-        }
-        assert_eq!((recording.runs.len(), recording.run_count()), (MOST_RUNS, 200));
-        assert_eq!((recording.asked()[0].count, recording.lost()), (400, 200));
-        for id in 200..230 {
-            let all: Vec<Asked> = (0..4_000)
-                .map(|minor| asked(&format!("c {id}:{minor} r"), Answer::Allowed, "sh"))
-                .collect();
-            recording.put(run(id, &all));
-        }
-        assert!(recording.asked().len() <= MOST_ASKED);
-        // What is not known any more is told.
-        let known: u64 = recording.asked().iter().map(|asked| asked.count).sum();
-        assert_eq!(known + recording.lost(), 400 + 200 + 30 * (2 * 4_000 + 1));
     }
 }

@@ -95,3 +95,25 @@ fn a_harmless_helper_is_no_matter() {
     apply(&child, &[]).success();
     assert_eq!(child.ids().len(), 1);
 }
+
+/// What a call is can be told without /proc/kallsyms, which takes 50 ms to read.
+#[test]
+fn calls_are_told_without_the_kernels_symbols() {
+    if !require::bpf() {
+        return;
+    }
+    let (none, bind) = (None::<&str>, nix::mount::MsFlags::MS_BIND);
+    // In a mount namespace of the test's own.
+    nix::mount::mount(Some("/dev/null"), "/proc/kallsyms", none, bind, none).expect("a mount");
+    for (body, takes_back) in [("call 15; r0 = 1; exit", false), (TAKE_BACK, true)] {
+        let parent = TestCgroup::new();
+        let child = parent.child();
+        let program = Foreign::with("later", assemble(body).insns());
+        program.attach(parent.open().as_fd(), MULTI);
+        let applied = apply(&child, &[]);
+        match takes_back {
+            false => assert_eq!(applied.code, Some(0), "{applied:?}"),
+            true => assert_eq!(applied.failure(), message(&child, &parent, &program)),
+        }
+    }
+}

@@ -187,7 +187,7 @@ fn a_full_disk_is_no_reason_to_go_back() {
     assert_eq!(run.code, Some(0), "{run:?}");
     let why = "can't be written: File too large (os error 27)";
     let complaint = format!("devgate: warning: log {} {why}\n", log.display());
-    assert!(run.stderr.starts_with(&complaint), "{run:?}");
+    assert!(run.stderr.contains(&complaint), "{run:?}");
     stage.id();
 }
 

@@ -267,6 +267,7 @@ fn a_run_of_the_hook_removes_dead_pins_and_gc_removes_the_rest() {
         "dry_run": true,
         "pins": {"dead": [other.cgroup_id], "in_use": 1},
         "records": {"dead": ["dead1", "dead2", "dead3", "other"], "in_use": 1},
+        "denials": null,
         "recordings": {"dead": [], "in_use": 0},
         "errors": [],
     });

@@ -8,6 +8,7 @@ use devgate::kernel::query;
 use serde_json::json;
 
 use crate::common::bpf::Foreign;
+use crate::common::engine::ready;
 use crate::world::{DENIED, World, is_ready};
 
 fn row(container: &str, asked: &str, count: u64) -> (String, String, u64) {
@@ -66,6 +67,41 @@ fn what_a_container_was_denied_is_counted_while_it_runs_and_when_it_has_ended() 
     assert_eq!(world.sh("devgate observe stop"), "stopped observing\n");
     assert_eq!(world.sh("devgate observe stop"), "nothing was observed\n");
     world.assert_nothing_left();
+}
+
+/// Containers wait for the hook: where nothing is observed it makes one more call, and where something
+/// is, it looks up no symbols of the kernel.
+#[test]
+fn the_hook_does_little_more() {
+    if !(is_ready() && ready("strace")) {
+        return;
+    }
+    let world = World::new();
+    let calls = |calls: &str| -> Vec<String> {
+        let traced = world.sh(&format!(
+            "sleep 60 & pid=$!
+             mkdir -p /sys/fs/cgroup/machine/c1
+             echo $pid > /sys/fs/cgroup/machine/c1/cgroup.procs
+             echo '{{\"id\":\"c1\",\"pid\":'$pid'}} {{}}' > $DIR/state
+             strace -f -o $DIR/trace -e trace={calls} \"$DEVGATE\" hook < $DIR/state
+             kill $pid
+             cat $DIR/trace"
+        ));
+        traced.lines().map(str::to_owned).collect()
+    };
+    let off = calls("openat");
+    let asks =
+        |line: &&String| line.contains("devgate/observe") || line.contains("devgate/denials");
+    let asked: Vec<&String> = off.iter().filter(asks).collect();
+    assert!(matches!(&asked[..], [one] if one.contains("ENOENT")), "{asked:?}");
+    world.sh("devgate observe start");
+    let on = calls("openat");
+    assert!(!on.iter().any(|line| line.contains("kallsyms")), "{on:?}");
+    // The link, and whose turn it is, if its cgroup is covered already.
+    let on = calls("openat");
+    assert!(!on.iter().any(|line| line.contains("observe.lock")), "{on:?}");
+    assert!(on.len() <= off.len() + 12, "{} and {}: {on:?}", off.len(), on.len());
+    world.sh("devgate observe stop");
 }
 
 /// With cgroups that appear and go meanwhile.

@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::os::fd::AsFd;
+use std::process::Command;
 
-use devgate::kernel::Stale;
+use devgate::kernel::{OpenLink, Stale, load};
 use serde_json::{Value, json};
 
 use super::common::bpf::Foreign;
 use super::common::cgroup::TestCgroup;
-use super::common::command::devgate;
-use super::common::enforce::put;
+use super::common::command::{devgate, run};
+use super::common::enforce::{prepared, put};
+use super::common::engine::ready;
 use super::common::require;
 
 const MULTI: u32 = 2;
@@ -86,4 +88,22 @@ fn the_default_is_called_that() {
     let run = devgate(&["apply", "--cgroup", cgroup.text(), "--config", "-"], "{}");
     run.success();
     assert_eq!(listed(&cgroup)[0]["summary"], "default");
+}
+
+/// The kernel says EAGAIN of a link that is being made, by whomever: seen when systemd booted.
+#[test]
+fn a_link_that_is_being_made_is_not_listed_yet() {
+    if !(require::bpf() && ready("strace")) {
+        return;
+    }
+    let cgroup = TestCgroup::new();
+    let program = load(&prepared(&["allow a *:* rwm"]).verified).expect("it can be loaded");
+    let link = OpenLink::create(cgroup.open().as_fd(), &program).expect("a link can be made");
+    // The first call asks for an id, and the second opens that link: as often as it is tried.
+    let mut traced = Command::new("strace");
+    traced.args(["-o", "/dev/null", "-e", "trace=bpf", "-e", "inject=bpf:error=EAGAIN:when=2..11"]);
+    traced.args([env!("CARGO_BIN_EXE_devgate"), "ls", "--cgroup", cgroup.text()]);
+    let listed = run(&mut traced, "");
+    assert!(listed.success().contains("devgate"), "{listed:?}");
+    drop(link);
 }

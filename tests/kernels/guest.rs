@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::common::require::require;
 use crate::kernel::Kernel;
 use crate::qemu::{GuestFile, QEMU, Written, boot};
-use crate::scenes;
+use crate::{observe, scenes};
 
 const BINARY: &str = "target/release/devgate";
 
@@ -77,6 +77,8 @@ impl Guest {
             ("bin/devgate".into(), &devgate, 0o755),
             ("bin/open".into(), include_bytes!("open.sh"), 0o755),
         ];
+        let requests = observe::requests();
+        files.push(("requests".into(), requests.as_bytes(), 0o644));
         let scenes = scenes();
         let scripts = scenes.iter();
         let scripts =

@@ -2,7 +2,7 @@
 # The guest's first process: runs each scene, and says on the second serial port what came of it.
 /bin/busybox --install -s /bin
 export PATH=/bin
-mkdir /proc /sys /dev /tmp /run /var
+mkdir -p /proc /sys /dev /tmp /run /var/lib
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev

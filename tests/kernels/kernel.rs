@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 /// A row of `kernels.txt`, which `tests/testbed/provision.sh` reads, too.
 pub struct Kernel {
     pub name: &'static str,
+    /// How an observer comes to its verdicts, in the word that devgate has for it.
+    pub method: &'static str,
 }
 
 impl Kernel {
@@ -13,7 +15,7 @@ impl Kernel {
     pub fn all() -> impl Iterator<Item = Kernel> {
         let rows = include_str!("kernels.txt").lines().filter(|line| !line.starts_with('#'));
         rows.map(|row| match row.split(' ').collect::<Vec<_>>()[..] {
-            [name, _suite] => Kernel { name },
+            [name, _suite, method] => Kernel { name, method },
             _ => panic!("kernels.txt: {row}"),
         })
     }

@@ -10,14 +10,16 @@ mod demo;
 mod guest;
 mod hold;
 mod kernel;
+mod observe;
 mod qemu;
 mod semantics;
 
 /// Each scene's name and script.
-fn scenes() -> [(&'static str, String); 3] {
+fn scenes() -> [(&'static str, String); 4] {
     [
         ("demo", demo::SCRIPT.to_owned()),
         ("hold", hold::SCRIPT.to_owned()),
+        ("observe", observe::SCRIPT.to_owned()),
         ("semantics", semantics::script()),
     ]
 }

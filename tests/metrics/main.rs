@@ -7,6 +7,7 @@ mod http;
 mod prometheus;
 mod rules;
 mod textfile;
+mod units;
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -116,14 +116,14 @@ fn a_terminal_is_part_of_what_was_learnt() {
 /// podman's own rules have no node of it: the flags make one.
 #[test]
 fn a_device_of_the_host_comes_with_its_node() {
-    let steps: &Steps = &[("r /dev/kmsg", Passed), ("w /dev/null", Passed)];
+    let steps: &Steps = &[("r /dev/fuse", Passed), ("w /dev/null", Passed)];
     with_each(|debian| {
-        let podman = Podman::of(debian, &["--record=kmsg"]);
-        let before = run(&podman, &["--device=/dev/kmsg:/dev/kmsg:r"], steps);
+        let podman = Podman::of(debian, &["--record=fuse"]);
+        let before = run(&podman, &["--device=/dev/fuse:/dev/fuse:rw"], steps);
         assert_answers(before.iter().map(String::as_str), steps);
-        show(&podman, "kmsg");
-        let flags = podman.devgate(&["record", "show", "kmsg", "--format", "podman"]);
-        let expected = "--device-cgroup-rule 'c 1:3 rw'\n--device /dev/kmsg:/dev/kmsg:r\n";
+        show(&podman, "fuse");
+        let flags = podman.devgate(&["record", "show", "fuse", "--format", "podman"]);
+        let expected = "--device-cgroup-rule 'c 1:3 rw'\n--device /dev/fuse:/dev/fuse:r\n";
         assert_eq!(flags.success(), expected);
         record_as(&podman, "again", &["--default-devices=none"]);
         assert_eq!(run(&podman, &strs(&words(flags.text())), steps), before);

@@ -64,7 +64,7 @@ is_complete() {
 	done
 }
 
-# The rows of the table of kernels: NAME SUITE.
+# The rows of the table of kernels: NAME SUITE METHOD.
 table() {
 	grep -v '^#' "$kernels"
 }
@@ -211,7 +211,7 @@ trixie=$!
 containerd2
 nri
 qemu
-table | while read -r name suite; do
+table | while read -r name suite _; do
 	kernel "$name" "$suite"
 done
 wait "$trixie"

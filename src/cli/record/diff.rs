@@ -143,9 +143,10 @@ fn text(out: &mut Vec<u8>, output: &Output) -> io::Result<()> {
         let device = describe::escaped(denied.device.as_deref().unwrap_or("-"));
         let commands = describe::escaped(&denied.commands.join(", "));
         let DeniedRequest { request, count, recorded, .. } = denied;
+        let requests = if *count == 1 { "request" } else { "requests" };
         writeln!(
             out,
-            "  {request:22} {device}, {count} times by {commands}, when recorded: {recorded}; {rules}"
+            "  {request:22} {device}, {count} {requests} by {commands}, when recorded: {recorded}; {rules}"
         )?;
     }
     Ok(())

@@ -36,7 +36,8 @@ pub fn run(recorder: &Recorder, args: &Show, out: &mut Vec<u8>) -> anyhow::Resul
     let left_out: u64 = left_out.map(|asked| asked.count).fold(0, u64::saturating_add);
     let shows_rules = matches!(args.format, ShowFormat::Rules | ShowFormat::Podman);
     if left_out > 0 && shows_rules && !args.with_denied {
-        complain(&format!("{left_out} denied requests have no rule (--with-denied)"));
+        let have = if left_out == 1 { "request has" } else { "requests have" };
+        complain(&format!("{left_out} denied {have} no rule (--with-denied)"));
     }
     Ok(Exit::Success)
 }
@@ -103,7 +104,8 @@ fn notes(recorder: &Recorder, recording: &Recording) -> anyhow::Result<Vec<Strin
     }
     if recording.lost() > 0 {
         let lost = recording.lost();
-        notes.push(format!("{lost} requests found no room, so rules may be missing (--rows)"));
+        let requests = if lost == 1 { "request" } else { "requests" };
+        notes.push(format!("{lost} {requests} found no room, so rules may be missing (--rows)"));
     }
     if recording.runs.iter().any(|run| run.method == Method::Computed) {
         notes.push(

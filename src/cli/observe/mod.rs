@@ -1,16 +1,17 @@
 //! `devgate observe`.
 
+mod status;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
-use devgate::denials::{Memory, Started, Status, Wanted, start, status, stop};
+use devgate::denials::{Started, Wanted, start, stop};
 use devgate::errors::chain;
 use devgate::observe::Method;
 use serde::Serialize;
 
-use super::granted::seconds;
-use super::{Exit, complain, describe};
+use super::{Exit, complain};
 
 pub const HELP: &str = "\
 The observer is a device program that allows everything and counts each request with its verdict.
@@ -37,8 +38,13 @@ pub enum What {
     #[command(after_help = START_HELP)]
     Start(Start),
     /// End the observer, and remove what it has counted
+    #[command(after_help = "Example:\n\x20 devgate observe stop")]
     Stop(Stop),
     /// Say what is observed, since when, and how full the observer's maps are
+    #[command(
+        after_help = "Exit codes: 0 observing; 1 it can't be told; 3 nothing is observed.\n\n\
+Example:\n\x20 devgate observe status --json"
+    )]
     Status(ShowStatus),
 }
 
@@ -87,7 +93,7 @@ pub fn run(observe: &Observe, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     match &observe.what {
         What::Start(options) => run_start(options, out),
         What::Stop(options) => run_stop(options, out),
-        What::Status(options) => run_status(options, out),
+        What::Status(options) => status::run(options, out),
     }
 }
 
@@ -169,118 +175,6 @@ fn run_stop(options: &Stop, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
         writeln!(out, "{done}")?;
     }
     Ok(Exit::Success)
-}
-
-#[derive(Serialize)]
-struct StatusJson<'s> {
-    observing: bool,
-    since: String,
-    method: &'static str,
-    program: u32,
-    cgroups: Vec<String>,
-    uncovered: Vec<Uncovered<'s>>,
-    rows: Room,
-    containers: Room,
-    rows_per_container: u32,
-    ended_containers: usize,
-    lost: u64,
-    lost_without_room: u64,
-    memory_bytes: MemoryJson,
-}
-
-#[derive(Serialize)]
-struct Room {
-    used: u32,
-    most: u32,
-}
-
-#[derive(Serialize)]
-struct MemoryJson {
-    now: u64,
-    full: u64,
-}
-
-fn run_status(options: &ShowStatus, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    let Some(status) = status()? else {
-        match options.json {
-            true => json(out, &serde_json::json!({ "observing": false }))?,
-            false => writeln!(out, "nothing is observed (devgate observe start)")?,
-        }
-        return Ok(Exit::Denied);
-    };
-    let memory = Memory::of(&status.fill);
-    match options.json {
-        true => json(out, &status_json(&status, memory))?,
-        false => tell_status(&status, memory, out)?,
-    }
-    Ok(Exit::Success)
-}
-
-fn status_json(status: &Status, memory: Memory) -> StatusJson<'_> {
-    let uncovered = status
-        .uncovered
-        .iter()
-        .map(|(path, reason)| Uncovered { cgroup: path.display().to_string(), reason });
-    let fill = &status.fill;
-    StatusJson {
-        observing: true,
-        since: status.since.to_string(),
-        method: word(status.method),
-        program: status.program,
-        cgroups: texts(&status.cgroups),
-        uncovered: uncovered.collect(),
-        rows: Room { used: fill.rows, most: fill.most_rows },
-        containers: Room { used: fill.rooms, most: fill.most_rooms },
-        rows_per_container: status.size.per_container,
-        ended_containers: status.ended,
-        lost: status.lost,
-        lost_without_room: status.lost_without_room,
-        memory_bytes: MemoryJson { now: memory.now, full: memory.full },
-    }
-}
-
-fn tell_status(status: &Status, memory: Memory, out: &mut Vec<u8>) -> io::Result<()> {
-    let fill = &status.fill;
-    let since = seconds(&status.since.to_string());
-    writeln!(out, "observing since {since} by program {}", status.program)?;
-    writeln!(out, "{}", describe_method(status.method))?;
-    let mut cgroups = texts(&status.cgroups);
-    cgroups.sort();
-    writeln!(out, "cgroups: {}", describe::escaped(&listed(&cgroups)))?;
-    for (path, reason) in &status.uncovered {
-        let line = format!("not observed: {} ({reason})", path.display());
-        writeln!(out, "{}", describe::escaped(&line))?;
-    }
-    writeln!(
-        out,
-        "rows: {} of {} ({} for each container)",
-        fill.rows, fill.most_rows, status.size.per_container
-    )?;
-    writeln!(out, "containers with rows: {} of {}", fill.rooms, fill.most_rooms)?;
-    writeln!(out, "ended containers that were denied something: {}", status.ended)?;
-    writeln!(out, "lost requests: {}", lost(status))?;
-    writeln!(out, "memory: {} now, {} when full", mib(memory.now), mib(memory.full))
-}
-
-fn lost(status: &Status) -> String {
-    match status.lost_without_room {
-        0 => status.lost.to_string(),
-        without => format!(
-            "{}, {without} of them because {} cgroups had used all room (devgate gc makes some)",
-            status.lost, status.fill.most_rooms
-        ),
-    }
-}
-
-fn listed(paths: &[String]) -> String {
-    match paths {
-        [] => "none yet".to_owned(),
-        paths => paths.join(", "),
-    }
-}
-
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 pub fn describe_method(method: Method) -> &'static str {
