@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::container::{Naming, Place};
-use crate::inspect::{Explainer, Explanation};
+use crate::inspect::Explainer;
 use crate::observe::{
     Coverage, Lost, Method, ObserveError, Observed, Observer, Requester, Requests, Seen, Size,
     Task, WithEvents,
@@ -170,7 +170,7 @@ impl Watcher {
         Ok(())
     }
 
-    /// Reads every row. Entries that changed are given in no order.
+    /// Reads every row. Entries that changed are given in the order of their last requests.
     ///
     /// # Errors
     /// The maps can't be read.
@@ -189,6 +189,8 @@ impl Watcher {
                 changed.push(row);
             }
         })?;
+        // The map has no order.
+        changed.sort_unstable_by_key(|row| row.last);
         for row in changed {
             if let Some(entry) = self.take(row) {
                 let found = entry.happened(false);
@@ -226,8 +228,11 @@ impl Watcher {
         if !self.filter.matches(place.as_deref().ok()) {
             return None;
         }
-        let explained: Result<Rc<Explanation>, Rc<str>> =
-            self.explainer.explain(cgroup_id, &request).map_err(|error| error.to_string().into());
+        let explained = match seen {
+            Seen::Verdict(told) => self.explainer.explain_told(cgroup_id, &request, told),
+            Seen::Untold => self.explainer.explain(cgroup_id, &request),
+        };
+        let explained = explained.map_err(|error| error.to_string().into());
         let entry = self.entries.add(observed, place, explained)?;
         let is_allowed = entry.key.verdict == Some(Verdict::Allow);
         (!is_allowed || self.which == Which::All).then_some(entry)

@@ -109,6 +109,11 @@ impl Known {
         is_same && self.fresh == FRESH
     }
 
+    /// The programs are compared with those attached when they are asked for next.
+    pub fn expire(&mut self) {
+        self.looked = self.looked.checked_sub(UNRECORDED).unwrap_or(self.looked);
+    }
+
     /// The cgroup was removed.
     pub fn is_gone(&mut self) {
         self.as_of = AsOf::LastLook;

@@ -143,6 +143,27 @@ impl Explainer {
         Ok(self.known(cgroup_id)?.explain(request))
     }
 
+    /// The same for a request of which the kernel told the verdict. If what was found out a moment ago
+    /// says otherwise, the programs were changed, and are looked at again.
+    ///
+    /// # Errors
+    /// As for [`Explainer::explain`].
+    pub fn explain_told(
+        &mut self,
+        cgroup_id: u64,
+        request: &Request,
+        told: Verdict,
+    ) -> Result<Rc<Explanation>, ExplainError> {
+        let explanation = self.explain(cgroup_id, request)?;
+        if explanation.verdict().is_none_or(|verdict| verdict == told) {
+            return Ok(explanation);
+        }
+        if let Some(Some(known)) = self.cgroups.get_mut(&cgroup_id) {
+            known.expire();
+        }
+        self.explain(cgroup_id, request)
+    }
+
     /// Forgets a cgroup.
     pub fn forget(&mut self, cgroup_id: u64) {
         self.cgroups.remove(&cgroup_id);
