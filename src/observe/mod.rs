@@ -4,6 +4,7 @@
 //! verdict. It runs after the programs of the cgroups below, whatever these answered, so it
 //! neither changes nor replaces the programs that enforce.
 
+mod code;
 mod coverage;
 mod error;
 mod layout;

@@ -9,13 +9,14 @@
 //! room of its own: a container makes cgroups as it likes and gets no more rows for that. Its own
 //! cgroup comes first, because the runtime opens /dev/null there before the workload starts.
 
+use super::code::{Code, FRAME};
 use super::layout::{
     ALLOWED, COMM, DENIED, EVENTS, REQUESTS, ROOMS, UNTOLD, event, key, room, row,
 };
 use super::{Method, Requests, Scope};
 use crate::bpf::{
-    AluOp, AssembleError, Assembler, Cond, Helper, Label, Object, Program, Reg, Size, Source,
-    Straight, Width,
+    AluOp, AssembleError, Assembler, Cond, Helper, Object, Program, Reg, Size, Source, Straight,
+    Width,
 };
 
 /// Levels of the hierarchy that are searched for a room, from below the root on. The deepest
@@ -49,11 +50,8 @@ const CONTEXT: Reg = Reg::R6;
 const FOUND: Reg = Reg::R7;
 const TIME: Reg = Reg::R8;
 const CGROUP: Reg = Reg::R9;
-const FRAME: Reg = Reg::R10;
 const RESULT: Reg = Reg::R0;
 
-/// `BPF_NOEXIST`: only if there is no such key.
-const NOEXIST: i32 = 1;
 /// Bit of the context's word: a node is made (`BPF_DEVCG_ACC_MKNOD`).
 const MKNOD: u32 = 1 << 16;
 /// Nanoseconds in which no process becomes another program: execve(2) takes longer.
@@ -89,58 +87,7 @@ pub(super) fn program(plan: Plan) -> Result<Program, AssembleError> {
     code.asm.finish()
 }
 
-struct Code {
-    asm: Assembler,
-    plan: Plan,
-    allow: Label,
-    /// Makes a room, and ends.
-    room: Label,
-}
-
 impl Code {
-    fn copy(&mut self, dst: Reg, src: Reg) {
-        self.asm.op(Straight::Alu(AluOp::Mov, Width::W64, dst, Source::Reg(src)));
-    }
-
-    fn call(&mut self, helper: Helper) {
-        self.asm.op(Straight::Call(helper));
-    }
-
-    fn store(&mut self, size: Size, base: Reg, off: i16, src: Reg) {
-        self.asm.op(Straight::Store(size, base, off, Source::Reg(src)));
-    }
-
-    fn store_constant(&mut self, size: Size, off: i16, imm: i32) {
-        self.asm.op(Straight::Store(size, FRAME, off, Source::Imm(imm)));
-    }
-
-    /// `dst` = an address on the stack.
-    fn address(&mut self, dst: Reg, off: i16) {
-        self.copy(dst, FRAME);
-        self.asm.op(Straight::Alu(AluOp::Add, Width::W64, dst, Source::Imm(off.into())));
-    }
-
-    fn look_up(&mut self, map: usize, key: i16) {
-        self.asm.op(Straight::Map(Reg::R1, Object(map)));
-        self.address(Reg::R2, key);
-        self.call(Helper::MapLookupElem);
-    }
-
-    /// Makes an entry unless there is one.
-    fn make(&mut self, map: usize, key: i16, value: i16) {
-        self.asm.op(Straight::Map(Reg::R1, Object(map)));
-        self.address(Reg::R2, key);
-        self.address(Reg::R3, value);
-        self.asm.mov(Reg::R4, NOEXIST);
-        self.call(Helper::MapUpdateElem);
-    }
-
-    fn add(&mut self, base: Reg, off: i16, number: i32) {
-        let one = Straight::Alu(AluOp::Mov, Width::W64, Reg::R1, Source::Imm(number));
-        self.asm.op(one);
-        self.asm.op(Straight::AtomicAdd(base, off, Reg::R1));
-    }
-
     /// Goes on for processes in the cgroup and below it alone.
     fn only(&mut self, cgroup: u64, level: Option<i32>) {
         let levels = match (self.plan.method, level) {
@@ -342,14 +289,14 @@ mod tests {
         let one = Scope::One { cgroup: 7, level: Some(2) };
         let somewhere = Scope::One { cgroup: 7, level: None };
         let plans = [
-            (Method::Told, Scope::All, Requests::All, false, 1),
-            (Method::Told, Scope::All, Requests::All, true, 2),
-            (Method::Told, Scope::All, Requests::Denied, false, 3),
-            (Method::Told, Scope::All, Requests::Denied, true, 4),
-            (Method::Told, one, Requests::All, false, 5),
-            (Method::Told, somewhere, Requests::All, false, 6),
-            (Method::Computed, Scope::All, Requests::All, false, 7),
-            (Method::Computed, one, Requests::All, false, 8),
+            (Method::Told, Scope::All, Requests::All, false, 239),
+            (Method::Told, Scope::All, Requests::All, true, 255),
+            (Method::Told, Scope::All, Requests::Denied, false, 395),
+            (Method::Told, Scope::All, Requests::Denied, true, 411),
+            (Method::Told, one, Requests::All, false, 101),
+            (Method::Told, somewhere, Requests::All, false, 167),
+            (Method::Computed, Scope::All, Requests::All, false, 96),
+            (Method::Computed, one, Requests::All, false, 74),
         ];
         for (method, scope, requests, events, insns) in plans {
             let plan = Plan { method, scope, requests, rows: 256, events };
