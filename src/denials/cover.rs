@@ -78,10 +78,12 @@ pub fn cover_container(cgroup: &Cgroup) -> Result<Sight, StandingError> {
     let Some(top) = above else { return Ok(Sight::Off) };
     let id = fs::metadata(top).map(|found| found.ino());
     if id.is_ok_and(|id| Observer::link_path(pins, id).exists()) {
+        Observer::make_room(pins, cgroup.id()?)?;
         return Ok(Sight::Observed);
     }
     let _turn = Turn::wait(&run, HOOK_WAITS)?;
     let Some(mut observer) = Observer::pinned(pins)? else { return Ok(Sight::Off) };
+    Observer::make_room(pins, cgroup.id()?)?;
     match observer.observe(Cgroup::open(top)?)? {
         true => Ok(Sight::New(top.to_owned())),
         false => Ok(Sight::Observed),

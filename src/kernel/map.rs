@@ -54,12 +54,16 @@ impl<const K: usize, const V: usize> Map<K, V> {
         }
     }
 
-    /// Gives the key this value, whether it had one or not.
+    /// Gives the key this value, unless it has one: then that is `false`.
     ///
     /// # Errors
     /// E2BIG if it is full.
-    pub fn set(&self, key: &[u8; K], value: &[u8; V]) -> nix::Result<()> {
-        self.0.update(key, value)
+    pub fn add(&self, key: &[u8; K], value: &[u8; V]) -> nix::Result<bool> {
+        match self.0.add(key, value) {
+            Ok(()) => Ok(true),
+            Err(Errno::EEXIST) => Ok(false),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Removes the key; `false` if there was none.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use nix::errno::Errno;
+
 use super::layout::{
     Key, REQUESTS, ROOMS, Room, RoomKey, Row, event, happened, key, observed, room, room_half, row,
     u64_at,
@@ -15,11 +17,13 @@ pub(super) const NAMES: [&str; 3] = ["requests", "rooms", "events"];
 /// In place of a cgroup's id: what found no room at all.
 pub const NO_ROOM: u64 = 0;
 
+pub(super) type Rooms = Map<{ size_of::<RoomKey>() }, { room::BYTES }>;
+
 /// What an observer counts. It may be read while requests are made.
 #[derive(Debug)]
 pub struct Observations {
     pub(super) requests: Map<{ key::BYTES }, { row::BYTES }>,
-    pub(super) rooms: Map<{ size_of::<RoomKey>() }, { room::BYTES }>,
+    pub(super) rooms: Rooms,
     pub(super) events: Option<Events>,
 }
 
@@ -45,7 +49,7 @@ pub struct Roomful {
     pub lost: u64,
 }
 
-fn using(name: usize) -> impl Fn(nix::errno::Errno) -> ObserveError {
+fn using(name: usize) -> impl Fn(Errno) -> ObserveError {
     move |errno| ObserveError::Use { name: NAMES[name], errno }
 }
 
@@ -182,8 +186,17 @@ impl Observations {
 
     /// Makes a room before anything is asked; `None` is for what finds none.
     pub(super) fn make_room(&self, cgroup: Option<u64>) -> Result<(), ObserveError> {
-        let key = cgroup.unwrap_or(NO_ROOM).to_ne_bytes();
-        self.rooms.set(&key, &[0; room::BYTES]).map_err(using(ROOMS))
+        make_room(&self.rooms, cgroup)
+    }
+}
+
+/// Makes a room unless there is one.
+pub(super) fn make_room(rooms: &Rooms, cgroup: Option<u64>) -> Result<(), ObserveError> {
+    let key = cgroup.unwrap_or(NO_ROOM).to_ne_bytes();
+    match rooms.add(&key, &[0; room::BYTES]) {
+        // If all are taken, the container's requests are counted as lost, and it starts.
+        Ok(_) | Err(Errno::E2BIG) => Ok(()),
+        Err(errno) => Err(using(ROOMS)(errno)),
     }
 }
 

@@ -16,7 +16,7 @@ use std::process;
 
 use nix::errno::Errno;
 
-use super::observations::{NAMES, Observations};
+use super::observations::{self, NAMES, Observations};
 use super::observer::{Observer, Observes};
 use super::{Method, ObserveError};
 use crate::bpffs::PinDir;
@@ -96,6 +96,18 @@ impl Observer {
     /// to it.
     pub fn link_path(dir: &Path, cgroup_id: u64) -> PathBuf {
         link_path(dir, cgroup_id)
+    }
+
+    /// Makes a room in the observer that is pinned in `dir` for the container with this cgroup, before
+    /// that makes cgroups of its own.
+    ///
+    /// # Errors
+    /// There is no such observer, or its map can't be changed.
+    pub fn make_room(dir: &Path, cgroup_id: u64) -> Result<(), ObserveError> {
+        let path = dir.join(NAMES[1]);
+        let rooms = Map::pinned_at(&path);
+        let rooms = rooms.map_err(|errno| ObserveError::Pinned { path, errno })?;
+        observations::make_room(&rooms, Some(cgroup_id))
     }
 
     /// The observer that is pinned in `dir`, if one is.

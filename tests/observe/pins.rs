@@ -35,6 +35,17 @@ fn a_pinned_observer_goes_on_and_is_found_again() {
     let rows = again.observations().read().unwrap();
     assert!(rows.iter().any(|row| row.cgroup_id == scene.id() && row.count == 1), "{rows:?}");
 
+    // A room that is made again keeps what it counts.
+    let rows = again.observations().fill().unwrap().rows;
+    for _ in 0..2 {
+        Observer::make_room(&dir, scene.id()).unwrap();
+        Observer::make_room(&dir, 1).unwrap();
+    }
+    assert_eq!(again.observations().rooms().unwrap().len(), 2);
+    assert_eq!(again.observations().fill().unwrap().rows, rows);
+    let room = &again.observations().by_room().unwrap()[&scene.id()];
+    assert_eq!(room.rows.len(), 1);
+
     // Another cgroup is observed by the same, and its pin goes when it is removed.
     let other = crate::TestCgroup::new();
     assert!(again.observe(other.open()).unwrap());

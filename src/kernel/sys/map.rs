@@ -17,6 +17,8 @@ const MAP_LOOKUP_BATCH: libc::c_long = 24;
 const TYPE_HASH: u32 = 1;
 const TYPE_RINGBUF: u32 = 27;
 
+const BPF_NOEXIST: u64 = 1;
+
 /// Entries take memory when they are made, not all at once.
 const BPF_F_NO_PREALLOC: u32 = 1;
 
@@ -114,8 +116,8 @@ impl MapFd {
         Ok(value)
     }
 
-    /// BPF_MAP_UPDATE_ELEM with BPF_ANY.
-    pub fn update<const K: usize, const V: usize>(
+    /// BPF_MAP_UPDATE_ELEM with BPF_NOEXIST: EEXIST if there is such a key.
+    pub fn add<const K: usize, const V: usize>(
         &self,
         key: &[u8; K],
         value: &[u8; V],
@@ -125,6 +127,7 @@ impl MapFd {
             map_fd: number(self.as_fd()),
             key: key.as_ptr() as u64,
             value: value.as_ptr() as u64,
+            flags: BPF_NOEXIST,
             ..MapElem::default()
         };
         // SAFETY: the layout is asserted in a test. The kernel reads a key and a value of the
