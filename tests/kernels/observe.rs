@@ -147,6 +147,18 @@ fn all_observers_run_at_once_and_are_shown_as_observers() {
 }
 
 #[test]
+fn a_kernel_that_hides_calls_is_no_reason_to_refuse_a_container() {
+    for guest in guests() {
+        let applied = guest.done("observe", "hidden:apply");
+        assert!(applied.starts_with("attached program"), "{}: {applied}", guest.kernel);
+        let seen = guest.json("observe", "hidden:seen");
+        let programs = seen["programs"].as_array().expect("programs");
+        let all_observe = programs.iter().all(|program| program["observes"] == true);
+        assert!(programs.len() == 3 && all_observe, "{}: {seen}", guest.kernel);
+    }
+}
+
+#[test]
 fn watch_shows_each_denial() {
     for guest in guests() {
         let watched = guest.done("observe", "watched");

@@ -36,6 +36,16 @@ node c 250 2
 within "$container" open w "$node" >probed
 until grep -q '"minor":2,' watched; do :; done
 step seen devgate inspect --json "$top"
+
+# Where the kernel hides what programs call, observers are known by their name, and a container below
+# them still starts.
+echo 2 >/proc/sys/kernel/kptr_restrict
+new_cgroup observed/other
+step hidden:apply devgate apply --hold no --cgroup "$cgroup" --config config.json
+step hidden:seen devgate inspect --json "$top"
+rmdir "$cgroup"
+echo 0 >/proc/sys/kernel/kptr_restrict
+
 kill -INT "$watch"
 wait "$watch"
 step watched cat watched

@@ -45,7 +45,7 @@ pub fn boot(image: &Path, files: &[GuestFile<'_>]) -> Written {
             .arg("-kernel")
             .arg(image)
             .args(["-initrd", &path("initrd")])
-            .args(["-append", "console=ttyS0 quiet panic=-1 mitigations=off"]),
+            .args(["-append", "console=ttyS0 no_timer_check quiet panic=-1 mitigations=off"]),
         "",
     );
     let read = |path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
