@@ -25,10 +25,10 @@ fn a_program_that_is_attached_later_is_seen_too() {
     enforce(&cgroup, &["allow c 1:3 rwm"]);
     observer.keep_last().expect("it can be attached again");
     let mut opener = Opener::within(&cgroup, "order::a_program_that_is_attached_later_is_seen_too");
-    opener.ask(&request("c 1:11 r"));
-    opener.ask(&request("c 1:11 r"));
+    opener.ask(&request("c 1:11 m"));
+    opener.ask(&request("c 1:11 m"));
     let rows = observer.observations().read().unwrap();
-    assert_eq!(counts(&rows), [("c 1:11 r".to_owned(), true, 2)]);
+    assert_eq!(counts(&rows), [("c 1:11 m".to_owned(), true, 2)]);
 
     // A second observer does not change the order, and none is attached twice.
     let mut second = Observer::load(task).expect("the kernel takes observers");
