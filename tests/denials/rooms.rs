@@ -18,8 +18,9 @@ fn a_container_that_ran_before_takes_one_room() {
         devgate observe start --containers 2
         ask() { sh -c 'echo $$ > $0/cgroup.procs; : < /dev/fuse' \"$1\" 2>/dev/null || true; }
         [ -e /dev/fuse ]
-        for below in 1 2 3; do mkdir $top/libpod-a*/$below; ask $top/libpod-a*/$below; done
-        ask $top/libpod-b*");
+        a=$(cd $top && echo libpod-a*); b=$(cd $top && echo libpod-b*)
+        for below in 1 2 3; do mkdir $top/$a/$below; ask $top/$a/$below; done
+        ask $top/$b");
     let status = world.status();
     assert_eq!(status["lost"], 0, "{status}");
     let counts = world.counts();
