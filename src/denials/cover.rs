@@ -10,7 +10,7 @@ use super::covers::Covers;
 use super::turn::Turn;
 use crate::bpffs::PinDir;
 use crate::cgroup::{Cgroup, CgroupError};
-use crate::container::directories;
+use crate::container::{Naming, directories, running};
 use crate::observe::{OBSERVE, ObserveError, Observer};
 use crate::run_dir::{RUN_DIR, RunDir};
 
@@ -39,12 +39,23 @@ pub(super) fn cover(observer: &mut Observer, cgroups: &[PathBuf]) -> Covered {
     for path in cgroups {
         let outcome = Cgroup::open(path).map_err(ObserveError::from);
         match outcome.and_then(|cgroup| observer.observe(cgroup)) {
-            Ok(true) => covered.new.push(path.clone()),
+            Ok(true) => {
+                covered.new.push(path.clone());
+                if let Err(error) = make_rooms(observer, path) {
+                    covered.failed.push((path.clone(), error));
+                }
+            }
             Ok(false) | Err(ObserveError::Cgroup(CgroupError::Missing { .. })) => {}
             Err(error) => covered.failed.push((path.clone(), error.into())),
         }
     }
     covered
+}
+
+/// Makes rooms for the containers that run there.
+fn make_rooms(observer: &Observer, cgroup: &Path) -> Result<(), StandingError> {
+    let running = running(cgroup, &mut Naming::default())?;
+    Ok(observer.make_rooms(running.iter().map(|container| container.cgroup_id))?)
 }
 
 /// Whether a container that starts is observed.
@@ -77,7 +88,9 @@ pub fn cover_container(cgroup: &Cgroup) -> Result<Sight, StandingError> {
     let above = depth.checked_sub(1).and_then(|levels| cgroup.path().ancestors().nth(levels));
     let Some(top) = above else { return Ok(Sight::Off) };
     let id = fs::metadata(top).map(|found| found.ino());
-    if id.is_ok_and(|id| Observer::link_path(pins, id).exists()) {
+    // Where the container's own cgroup is right below the root, its policy may be newer than the
+    // observer's link, and would run after it.
+    if depth > 1 && id.is_ok_and(|id| Observer::link_path(pins, id).exists()) {
         Observer::make_room(pins, cgroup.id()?)?;
         return Ok(Sight::Observed);
     }

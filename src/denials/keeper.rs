@@ -11,6 +11,7 @@ use super::cover::{cover, top_level};
 use super::covers::Covers;
 use super::tidy::{Moved, Tidier};
 use super::turn::Turn;
+use crate::cgroup::Cgroup;
 use crate::observe::{OBSERVE, Observer};
 use crate::run_dir::{RUN_DIR, RunDir};
 
@@ -59,7 +60,11 @@ impl Keeper {
             .filter_map(|path| Some((id(&path)?, path)))
             .map(|(id, path)| (path, id))
             .collect();
-        if found.iter().all(|(_, id)| self.covered.contains(id)) {
+        let is_seen = |(path, id): &(PathBuf, u64)| {
+            let is_last = || Some(!self.observer.is_overtaken(&Cgroup::open(path).ok()?).ok()?);
+            self.covered.contains(id) && is_last() != Some(false)
+        };
+        if found.iter().all(is_seen) {
             return Ok(());
         }
         let Some(run) = RunDir::existing(Path::new(RUN_DIR))? else { return Ok(()) };

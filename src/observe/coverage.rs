@@ -19,6 +19,9 @@ use crate::cgroup::{Cgroup, CgroupError};
 /// How often the root's cgroups are listed though nothing says that there is a new one.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How often is looked whether programs were attached after the observer.
+const ORDER: Duration = Duration::from_millis(100);
+
 /// Room for the events of one read(2).
 const ROOM: usize = 1 << 12;
 
@@ -31,6 +34,9 @@ pub struct Coverage {
     /// Tells of new cgroups. Without it they are found a moment later.
     inotify: Option<OwnedFd>,
     listed: Option<Instant>,
+    ordered: Option<Instant>,
+    /// Whether it was said that the observer is not the last.
+    is_overtaken: bool,
     /// Those that were observed, by their ids.
     known: HashSet<u64>,
     /// Those that can't be, which was said.
@@ -46,7 +52,16 @@ impl Coverage {
         let top = Cgroup::top()?;
         let inotify = creations(top.path()).ok();
         let (known, failed) = (HashSet::new(), HashSet::new());
-        Ok(Coverage { top, only: None, inotify, listed: None, known, failed })
+        Ok(Coverage {
+            top,
+            only: None,
+            inotify,
+            listed: None,
+            ordered: None,
+            is_overtaken: false,
+            known,
+            failed,
+        })
     }
 
     /// Only what is in the same cgroup right below the root as one of these.
@@ -77,13 +92,13 @@ impl Coverage {
         let now = Instant::now();
         let is_new = self.inotify.as_ref().is_some_and(told);
         let recent = |listed| now.saturating_duration_since(listed) < AGAIN;
+        let mut errors = self.keep_last(observer, now);
         if !is_new && self.listed.is_some_and(recent) {
-            return Ok(Vec::new());
+            return Ok(errors);
         }
         self.listed = Some(now);
         let list = |source| ObserveError::List { path: self.top.path().to_owned(), source };
         let mut there = HashSet::new();
-        let mut errors = Vec::new();
         for entry in fs::read_dir(self.top.path()).map_err(list)? {
             let entry = entry.map_err(list)?;
             let is_wanted = self.only.as_ref().is_none_or(|only| only.contains(&entry.file_name()));
@@ -114,6 +129,18 @@ impl Coverage {
             observer.drop_removed()?;
         }
         Ok(errors)
+    }
+
+    /// Why it can't be the last, once.
+    fn keep_last(&mut self, observer: &mut Observer, now: Instant) -> Vec<ObserveError> {
+        let recent = |ordered| now.saturating_duration_since(ordered) < ORDER;
+        if self.ordered.is_some_and(recent) {
+            return Vec::new();
+        }
+        self.ordered = Some(now);
+        let error = observer.keep_last().err();
+        let is_new = !std::mem::replace(&mut self.is_overtaken, error.is_some());
+        error.into_iter().filter(|_| is_new).collect()
     }
 }
 

@@ -64,6 +64,14 @@ pub enum ObserveError {
         /// Why.
         errno: Errno,
     },
+    /// Which programs run after the observer can't be told.
+    #[error("which programs of cgroup {} run after the observer can't be told", cgroup.display())]
+    Order {
+        /// The cgroup.
+        cgroup: PathBuf,
+        /// Why.
+        source: crate::kernel::QueryError,
+    },
     /// The cgroup is in, or above, one that is observed: its requests would count twice.
     #[error("cgroup {} and {} are one in the other, so requests would be counted twice", cgroup.display(), other.display())]
     Nested {

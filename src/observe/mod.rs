@@ -11,6 +11,7 @@ mod layout;
 mod observations;
 mod observed;
 mod observer;
+mod order;
 mod pins;
 mod program;
 

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use super::layout::SHAPES;
 use super::observations::{NAMES, Observations};
+use super::order::{is_overtaken, link_again};
 use super::pins::{pin_link, unpin_ended};
 use super::program::{Plan, program};
 use super::{Method, ObserveError};
@@ -188,7 +189,8 @@ impl Observer {
     }
 
     /// Attaches it to the cgroup, too, by a link: all requests from there and from below are seen
-    /// from now on. `false` if it was attached there already.
+    /// from now on. `false` if it was attached there already; if a program was attached there since,
+    /// it is attached again, after that one.
     ///
     /// # Errors
     /// It is the root cgroup, or in or above one that is observed; or the kernel refuses.
@@ -197,7 +199,10 @@ impl Observer {
             return Err(ObserveError::Root(cgroup.path().to_owned()));
         }
         let id = cgroup.id()?;
-        if self.observed.iter().any(|observed| observed.id == id) {
+        if let Some(observed) = self.observed.iter_mut().find(|observed| observed.id == id) {
+            if is_overtaken(&cgroup, self.program.id())? {
+                link_again(observed, &self.program, self.dir.as_deref())?;
+            }
             return Ok(false);
         }
         let nested = |other: &&Observes| {
@@ -215,6 +220,41 @@ impl Observer {
         }
         self.observed.push(observed);
         Ok(true)
+    }
+
+    /// Makes rooms for containers that run already, by the ids of their cgroups: they could make
+    /// cgroups before they are denied anything, and take a room with each of these.
+    ///
+    /// # Errors
+    /// The map can't be changed.
+    pub fn make_rooms(&self, cgroups: impl IntoIterator<Item = u64>) -> Result<(), ObserveError> {
+        cgroups.into_iter().try_for_each(|id| self.observations.make_room(Some(id)))
+    }
+
+    /// Whether it is not attached to the cgroup, or a program that may deny was attached there since.
+    ///
+    /// # Errors
+    /// The cgroup's programs can't be listed.
+    pub fn is_overtaken(&self, cgroup: &Cgroup) -> Result<bool, ObserveError> {
+        is_overtaken(cgroup, self.program.id())
+    }
+
+    /// Attaches it again to each of its cgroups that a program was attached to since, after that one.
+    /// This may be called often. A cgroup that was removed is left out.
+    ///
+    /// # Errors
+    /// The kernel refuses for one of them; the others were seen to.
+    pub fn keep_last(&mut self) -> Result<(), ObserveError> {
+        let mut outcome = Ok(());
+        for observed in &mut self.observed {
+            let again = match is_overtaken(&observed.cgroup, self.program.id()) {
+                Ok(true) => link_again(observed, &self.program, self.dir.as_deref()),
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            };
+            outcome = outcome.and(again);
+        }
+        outcome
     }
 
     /// Lets go of the cgroups that were removed: their links ended with them.

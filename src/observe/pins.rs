@@ -36,7 +36,7 @@ const LINK: &str = "link-";
 const NEW: &str = "new-";
 const OLD: &str = "old-";
 
-fn link_path(dir: &Path, cgroup_id: u64) -> PathBuf {
+pub(super) fn link_path(dir: &Path, cgroup_id: u64) -> PathBuf {
     dir.join(format!("{LINK}{cgroup_id}"))
 }
 

@@ -1,5 +1,6 @@
 //! What an observer has counted, as a run of a recording.
 
+use std::path::Path;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
@@ -8,6 +9,7 @@ use super::asked::{Answer, Asked, merged, printable};
 use super::error::RecordingError;
 use super::ongoing::Ongoing;
 use super::stored::{Progress, Run};
+use crate::cgroup::Cgroup;
 use crate::container::{RecordStore, Time};
 use crate::device::Request;
 use crate::names::Names;
@@ -34,7 +36,14 @@ impl<'r> Reading<'r> {
         let clock = Clock::now();
         let observed = observer.observations().read().map_err(failed)?;
         let lost = observer.observations().lost().map_err(failed)?;
-        let asked = Asking { clock, names: Names::default(), policy: policy_of(ongoing) };
+        let order = match is_below_root(&cgroup.path) {
+            false => Order::Last,
+            true => match Cgroup::of_id(cgroup.id)? {
+                Some(cgroup) if observer.is_overtaken(&cgroup).map_err(failed)? => Order::Overtaken,
+                _ => Order::Unsure,
+            },
+        };
+        let asked = Asking { clock, names: Names::default(), policy: policy_of(ongoing), order };
         Ok(Run {
             container: ongoing.container.clone(),
             boot: boot.to_owned(),
@@ -68,11 +77,29 @@ impl Clock {
     }
 }
 
+/// Whether programs of the container may have run after the observer. It is in the container's own
+/// cgroup if that is right below the root, and one that was attached there since runs later: its
+/// denials look like allowed requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// None may.
+    Last,
+    /// None does now, or that can't be told any more.
+    Unsure,
+    /// One does.
+    Overtaken,
+}
+
+fn is_below_root(cgroup: &Path) -> bool {
+    Cgroup::top().is_ok_and(|top| cgroup.parent() == Some(top.path()))
+}
+
 /// What turns an observer's rows into what a recording keeps.
 struct Asking {
     clock: Clock,
     names: Names,
     policy: Option<Policy>,
+    order: Order,
 }
 
 impl Asking {
@@ -94,10 +121,14 @@ impl Asking {
     /// record by now: a request that was allowed and is not any more counts as denied, and the rules
     /// that are learnt never allow what that policy does not.
     fn answer(&self, seen: Seen, request: &Request) -> Answer {
-        let verdict = match (seen, &self.policy) {
-            (Seen::Verdict(verdict), _) => verdict,
-            (Seen::Untold, Some(policy)) => policy.decide(request).verdict,
-            (Seen::Untold, None) => return Answer::Unknown,
+        let verdict = match (seen, self.order, &self.policy) {
+            (Seen::Verdict(Verdict::Deny), ..) => Verdict::Deny,
+            (Seen::Verdict(verdict), Order::Last, _) => verdict,
+            (Seen::Verdict(verdict), Order::Unsure, None) => verdict,
+            (_, _, Some(policy)) => policy.decide(request).verdict,
+            (Seen::Verdict(_), Order::Overtaken, None) | (Seen::Untold, _, None) => {
+                return Answer::Unknown;
+            }
         };
         match verdict {
             Verdict::Allow => Answer::Allowed,

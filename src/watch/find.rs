@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::filter::{Filter, Wanted};
 use crate::cgroup::{Cgroup, CgroupError};
-use crate::container::{self, Named, Naming, directories};
+use crate::container::{self, Named, Naming, running};
 
 /// Why nothing is found.
 #[derive(Debug, Error)]
@@ -51,7 +51,7 @@ pub fn find(names: &[String]) -> Result<Filter, FindError> {
         }
         let known = match &containers {
             Some(known) => known,
-            None => containers.insert(running()?),
+            None => containers.insert(running(Cgroup::top()?.path(), &mut Naming::default())?),
         };
         let (which, container) = one(known, what)?;
         wanted.push((which, Cgroup::open(&container.cgroup)?));
@@ -79,25 +79,6 @@ fn one<'c>(containers: &'c [Named], what: &str) -> Result<(Wanted, &'c Named), F
         1 => Ok((Wanted::Id(first.id.clone()), first)),
         _ => Err(FindError::Ambiguous { what: what(), ids }),
     }
-}
-
-/// Every container whose cgroup is seen from here.
-fn running() -> Result<Vec<Named>, FindError> {
-    let mut found = Vec::new();
-    search(Cgroup::top()?.path(), &mut Naming::default(), &mut found)?;
-    Ok(found)
-}
-
-fn search(dir: &Path, naming: &mut Naming, found: &mut Vec<Named>) -> Result<(), FindError> {
-    for below in directories(dir)? {
-        let id = Cgroup::open(&below).and_then(|cgroup| cgroup.id());
-        let place = id.ok().and_then(|id| naming.place(id).ok());
-        match place.and_then(|place| place.container.clone()) {
-            Some(container) => found.push(Named::clone(&container)),
-            None => search(&below, naming, found)?,
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::container::{Naming, Place};
+use crate::container::{Naming, Place, running};
 use crate::inspect::Explainer;
 use crate::observe::{
     Coverage, Lost, Method, ObserveError, Observed, Observer, Requester, Requests, Seen, Size,
@@ -119,6 +119,11 @@ impl Watcher {
             notices: Vec::new(),
         };
         watcher.cover()?;
+        for cgroup in watcher.observer.cgroups() {
+            // One that can't be listed is gone.
+            let running = running(&cgroup, &mut watcher.naming).unwrap_or_default();
+            watcher.observer.make_rooms(running.iter().map(|container| container.cgroup_id))?;
+        }
         Ok(watcher)
     }
 

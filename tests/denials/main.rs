@@ -4,6 +4,7 @@ mod ended;
 mod full;
 mod killed;
 mod refused;
+mod rooms;
 mod started;
 mod systemd;
 mod world;

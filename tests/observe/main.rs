@@ -1,6 +1,7 @@
 //! Observers on real cgroups: what they count, whose room it takes, and that they change nothing.
 
 mod counts;
+mod order;
 mod pins;
 mod rooms;
 mod shown;

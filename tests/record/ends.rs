@@ -225,3 +225,24 @@ fn only_root_records() {
     let line = "recordings are root's: only root can record containers and read what was recorded";
     assert_eq!(run.failure(), line);
 }
+
+/// What a program denies that was attached after the observer looks allowed to it.
+#[test]
+fn nothing_is_learnt_that_a_later_program_may_have_denied() {
+    serve_if_child();
+    if !require::bpf() {
+        return;
+    }
+    let test = "ends::nothing_is_learnt_that_a_later_program_may_have_denied";
+    let mut container = Container::new("c1", Place::Top, test);
+    let cgroup = container.cgroup.text().to_owned();
+    devgate(&["record", "start", "--name", "late", &cgroup], "").success();
+    let rules = r#"{"ociVersion":"1.0.2","linux":{"resources":{"devices":[
+        {"allow":false,"access":"rwm"},{"allow":true,"type":"c","major":1,"minor":5,"access":"r"}]}}}"#;
+    devgate(&["apply", "--cgroup", &cgroup, "--config", "-"], rules).success();
+    assert_eq!(container.opener.verdict(&request("c 1:11 r")), devgate::policy::Verdict::Deny);
+    devgate(&["record", "stop", &cgroup], "").success();
+    let shown = show("late");
+    assert_eq!(shown.count("c 1:11 r", "unknown"), 1);
+    assert_eq!(devgate(&["record", "show", "late"], "").text(), "[]\n");
+}
