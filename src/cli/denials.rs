@@ -1,23 +1,28 @@
 //! `devgate denials`.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args as ClapArgs;
 use devgate::cgroup::Cgroup;
 use devgate::denials::{Certainty, Denial, Denied, Report, report};
 use devgate::errors::chain;
 use devgate::observe::Method;
+use devgate::watch::find;
 use serde::Serialize;
 
 use super::granted::seconds;
 use super::names::Names;
-use super::{Exit, complain, describe, observe, table};
+use super::{Exit, complain, describe, observe, table, who_lacks_rights};
 
 pub const HELP: &str = "\
 Counts are exact. Of containers that ended, the last 1,000 are kept that were denied something.
 With --json: an object with `since`, `method`, `denials` (an object each), `lost` (requests of a
 container that found no room) and `lost_without_room`.
+
+Exit codes: 0, also if nothing was denied; 1 nothing is observed, the container is not known, or it
+can't be told.
 
 Examples:
   devgate observe start
@@ -26,7 +31,7 @@ Examples:
 
 #[derive(Debug, ClapArgs)]
 pub struct Denials {
-    /// Only this container: the beginning of its id, its name, or its cgroup2 directory
+    /// Only this container: the beginning of its id, its name, or a cgroup2 directory that it is in
     #[arg(value_name = "CONTAINER")]
     pub container: Option<String>,
     /// As one JSON object
@@ -84,12 +89,19 @@ struct Lost<'r> {
 }
 
 pub fn run(args: &Denials, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    let Some(mut report) = report()? else {
+    let report = report().map_err(anyhow::Error::from);
+    let report = report.map_err(who_lacks_rights("denials needs root"))?;
+    let Some(mut report) = report else {
         bail!("nothing is observed, so no denials were counted (devgate observe start)");
     };
     if let Some(wanted) = &args.container {
-        let cgroup = Cgroup::open(wanted.as_ref()).ok().and_then(|cgroup| cgroup.id().ok());
-        report.containers.retain(|denied| is_wanted(denied, wanted, cgroup));
+        let below = directory(wanted);
+        report.containers.retain(|denied| is_wanted(denied, wanted, below.as_deref()));
+        if report.containers.is_empty() {
+            // A container that was denied nothing is there; one that was misspelt is not.
+            find(std::slice::from_ref(wanted))
+                .with_context(|| format!("no denial of {wanted} is known"))?;
+        }
     }
     let names = Names::default();
     if args.json {
@@ -102,14 +114,21 @@ pub fn run(args: &Denials, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
     Ok(if report.unreadable.is_empty() { Exit::Success } else { Exit::Failure })
 }
 
-fn is_wanted(denied: &Denied, wanted: &str, cgroup: Option<u64>) -> bool {
+/// The directory that is named, as the kernel calls it if it is there.
+fn directory(wanted: &str) -> Option<PathBuf> {
+    let path = Path::new(wanted);
+    let id = || Cgroup::open(path).ok()?.id().ok();
+    let known = || Some(Cgroup::of_id(id()?).ok()??.path().to_owned());
+    wanted.contains('/').then(|| known().unwrap_or_else(|| path.to_owned()))
+}
+
+fn is_wanted(denied: &Denied, wanted: &str, below: Option<&Path>) -> bool {
     let identity = &denied.identity;
     let is = |name: &Option<String>| name.as_deref() == Some(wanted);
     identity.container.as_ref().is_some_and(|id| id.starts_with(wanted))
         || is(&identity.name)
         || is(&identity.pod)
-        || cgroup == Some(denied.cgroup_id)
-        || denied.cgroup.as_ref().is_some_and(|path| path.as_os_str() == wanted)
+        || below.zip(denied.cgroup.as_ref()).is_some_and(|(dir, path)| path.starts_with(dir))
 }
 
 fn output<'r>(report: &'r Report, names: &Names) -> Output<'r> {

@@ -47,6 +47,7 @@ use clap::{CommandFactory, Parser};
 use devgate::enforce::InForce;
 use devgate::hook::stats::{Ended, Reason};
 use devgate::kernel::Outcome;
+use nix::unistd::geteuid;
 
 use args::{Args, Command};
 
@@ -210,6 +211,11 @@ fn warn(outcome: &Outcome, warnings: &[String]) {
 }
 
 /// One line on standard error, whatever is in the message: names and paths come from outside.
+/// An error of who has no rights says what would help.
+fn who_lacks_rights(needs: &'static str) -> impl FnOnce(anyhow::Error) -> anyhow::Error {
+    move |error| if geteuid().is_root() { error } else { error.context(needs) }
+}
+
 fn complain(message: &str) {
     let line = format!("devgate: {}\n", describe::escaped(message));
     // There is nobody else to tell.

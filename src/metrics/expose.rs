@@ -57,10 +57,14 @@ impl Collector for Exposed {
             ([("collector", part.name().to_owned())], u64::from(!failed))
         });
         page.gauge("collector_success", "Whether these numbers could be had", succeeded)?;
-        page.gauge("guard_running", "Whether `devgate guard` runs", [([], numbers.guard.into())])?;
+        let guard = numbers.guard.map(|runs| ([], u64::from(runs)));
+        page.gauge("guard_running", "Whether `devgate guard` runs", guard)?;
         numbers.hook.as_ref().map_or(Ok(()), |stats| page.hook(stats))?;
         numbers.containers.as_ref().map_or(Ok(()), |containers| page.containers(containers))?;
-        page.observing(numbers.denials.as_ref())
+        match numbers.failed.iter().any(|(part, _)| *part == Part::Denials) {
+            true => Ok(()),
+            false => page.observing(numbers.denials.as_ref()),
+        }
     }
 }
 

@@ -93,8 +93,8 @@ pub struct Numbers {
     pub hook: Option<Stats>,
     /// Containers, if they can be counted.
     pub containers: Option<Containers>,
-    /// Whether a guard runs.
-    pub guard: bool,
+    /// Whether a guard runs; `None` if that can't be told.
+    pub guard: Option<bool>,
     /// What was denied; `None` if nothing is observed, or that can't be read.
     pub denials: Option<Denials>,
     /// What can't be told, and why.
@@ -107,8 +107,8 @@ impl Numbers {
     /// Looks at everything. `top` is how many series of denials may have a counter of their own.
     pub fn take(top: usize, keep: Keep) -> Numbers {
         let mut numbers = Numbers::default();
-        let run = RunDir::existing(RUN_DIR.as_ref()).ok().flatten();
-        numbers.guard = run.is_some_and(|run| guard_runs(&run));
+        let run = RunDir::existing(RUN_DIR.as_ref()).ok();
+        numbers.guard = run.map(|run| run.is_some_and(|run| guard_runs(&run)));
         numbers.hook = numbers.part(Part::Hook, |_| Ok(stats::read()?));
         numbers.containers = numbers.part(Part::Containers, |_| Ok(Containers::count()?));
         let denials = numbers.part(Part::Denials, |notes| denials(top, keep, notes));

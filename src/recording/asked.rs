@@ -2,32 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use crate::container::Time;
-use crate::device::{DeviceType, Request};
+use crate::device::{DeviceType, Request, RequestError};
 
 /// Most commands that are kept of requests that are alike.
 const MOST_COMMANDS: usize = 8;
 
 /// What requests were answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Answer {
     /// They were allowed.
+    #[serde(rename = "allow")]
     Allowed,
     /// They were denied.
+    #[serde(rename = "deny")]
     Denied,
     /// Nobody knows: the kernel does not tell, and the container's policy was not to be had.
+    #[serde(rename = "unknown")]
     Unknown,
 }
 
 /// Requests that are alike, and were answered alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(into = "Written", try_from = "Written")]
 pub struct Asked {
     /// What was asked.
-    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub request: Request,
     /// What was answered.
     pub answer: Answer,
@@ -38,19 +39,63 @@ pub struct Asked {
     /// When last.
     pub last: Time,
     /// The device's name on the host at that time.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub device: Option<String>,
     /// Names of processes that asked: the last one each time that was looked, 8 at most. They are
     /// [`printable`].
     pub commands: Vec<String>,
 }
 
-fn as_text<S: Serializer>(request: &Request, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(request)
+/// As JSON: with the names that `watch` and `denials` have.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(rename = "type")]
+    device_type: String,
+    major: u32,
+    minor: u32,
+    #[serde(default)]
+    device: Option<String>,
+    access: String,
+    verdict: Answer,
+    count: u64,
+    first: Time,
+    last: Time,
+    commands: Vec<String>,
 }
 
-fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Request, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+impl From<Asked> for Written {
+    fn from(asked: Asked) -> Written {
+        let Asked { request, answer, count, first, last, device, commands } = asked;
+        Written {
+            device_type: request.device_type.to_string(),
+            major: request.major,
+            minor: request.minor,
+            device,
+            access: request.access.to_string(),
+            verdict: answer,
+            count,
+            first,
+            last,
+            commands,
+        }
+    }
+}
+
+impl TryFrom<Written> for Asked {
+    type Error = RequestError;
+
+    fn try_from(written: Written) -> Result<Asked, RequestError> {
+        let Written { device_type, major, minor, access, .. } = &written;
+        Ok(Asked {
+            request: format!("{device_type} {major}:{minor} {access}").parse()?,
+            answer: written.verdict,
+            count: written.count,
+            first: written.first,
+            last: written.last,
+            device: written.device,
+            commands: written.commands,
+        })
+    }
 }
 
 /// A name that a process gave itself, without what a terminal takes for a command or for another

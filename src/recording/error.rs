@@ -47,13 +47,13 @@ pub enum RecordingError {
         name: RecordingName,
     },
     /// There is nothing to stop.
-    #[error("cgroup {} is not being recorded", cgroup.display())]
+    #[error("cgroup {} is not being recorded; see devgate record list", cgroup.display())]
     NotOngoing {
         /// The cgroup.
         cgroup: PathBuf,
     },
     /// There is no recording of this name.
-    #[error("there is no recording {name} ({} does not exist)", path.display())]
+    #[error("there is no recording {name} ({} does not exist); see devgate record list", path.display())]
     Unknown {
         /// The name.
         name: RecordingName,

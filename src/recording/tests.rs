@@ -51,7 +51,7 @@ mod asked_tests {
     fn it_is_read_back_as_written() {
         let asked = asked("c 10:229 -", Answer::Unknown, "fuse");
         let text = serde_json::to_string(&asked).unwrap();
-        assert!(text.starts_with(r#"{"request":"c 10:229 -","answer":"unknown","count":2,"#));
+        assert!(text.starts_with(r#"{"type":"c","major":10,"minor":229,"device":"/dev/10-229","access":"-","verdict":"unknown","count":2,"#));
         assert_eq!(serde_json::from_str::<Asked>(&text).unwrap(), asked);
     }
 

@@ -71,9 +71,12 @@ fn denied(name: &str) -> Vec<String> {
     let runs = shown["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 1, "{shown}");
     let asked = runs[0]["asked"].as_array().expect("requests").iter();
-    let denied = asked.filter(|asked| asked["answer"] == "denied");
-    let request = denied.map(|asked| asked["request"].as_str().expect("text").to_owned());
-    request.collect()
+    let denied = asked.filter(|asked| asked["verdict"] == "deny");
+    let request = |asked: &Value| {
+        let text = |key: &str| asked[key].as_str().expect("text").to_owned();
+        format!("{} {}:{} {}", text("type"), asked["major"], asked["minor"], text("access"))
+    };
+    denied.map(request).collect()
 }
 
 #[test]

@@ -57,7 +57,18 @@ fn what_a_container_was_denied_is_counted_while_it_runs_and_when_it_has_ended() 
     assert_eq!(ended["denials"][0]["first"], running["denials"][0]["first"]);
     let table = world.sh("devgate denials c1");
     assert!(table.contains("c1 (ended)  c 10:229 /dev/fuse  r       3 "), "{table}");
-    assert!(world.sh("devgate denials other").starts_with("nothing was denied to other since "));
+    let above = world.sh("devgate denials /sys/fs/cgroup/machine");
+    assert!(above.contains("c1 (ended)  c 10:229 /dev/fuse  r       3 "), "{above}");
+    let none = world.sh("devgate denials /sys/fs/cgroup/self");
+    assert!(none.starts_with("nothing was denied to /sys/fs/cgroup/self since "), "{none}");
+    // A name that nobody has is no good news.
+    for unknown in ["other", "/sys/fs/cgroup/other"] {
+        let run = world.run(&format!("devgate denials {unknown}"));
+        assert!(
+            run.failure().starts_with(&format!("no denial of {unknown} is known: ")),
+            "{run:?}"
+        );
+    }
     // Its room is free.
     let status = world.status();
     assert_eq!((&status["ended_containers"], &status["lost"]), (&json!(1), &json!(0)));

@@ -10,6 +10,7 @@ use super::common::cgroup::TestCgroup;
 use super::common::command::devgate;
 use super::common::enforce::put;
 use super::common::opener::{Opener, serve_if_child};
+use super::common::public::Public;
 use super::common::require;
 use super::{Server, value};
 
@@ -163,6 +164,24 @@ fn what_is_denied_right_before_the_end_is_counted_once() {
         assert!(!text.contains(&fuse));
     }
     drop(top);
+}
+
+/// A number that can't be had is not 0: alerts would take it for the observer's or the guard's end.
+#[test]
+fn what_cant_be_told_is_absent() {
+    if !require::bpf() {
+        return;
+    }
+    serve_if_child();
+    let scene = Scene::new("denials::what_cant_be_told_is_absent");
+    let run = Public::new().run(&["metrics"], "");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let text = run.text();
+    assert!(text.contains("devgate_collector_success{collector=\"denials\"} 0\n"), "{text}");
+    for name in ["observing", "guard_running"] {
+        assert!(!text.contains(&format!("\ndevgate_{name}")), "{name}: {text}");
+    }
+    drop(scene);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn nothing_is_lost_when_no_hook_runs_at_the_end() {
         assert_nothing_is_left();
         let shown = show("web");
         assert_eq!(shown.runs().len(), index + 1);
-        assert_eq!(shown.count("c 1:11 r", "denied"), index as u64 + 1);
+        assert_eq!(shown.count("c 1:11 r", "deny"), index as u64 + 1);
         assert!(shown.runs().iter().all(|run| run["progress"] == "ended"));
     }
     // Nothing of it is written twice.
@@ -75,11 +75,11 @@ fn a_run_that_is_written_twice_counts_once() {
     container.hook(&["--record=web"], &json!({})).success();
     for count in 1..4 {
         container.opener.verdict(&request("c 1:11 r"));
-        assert_eq!(show("web").count("c 1:11 r", "denied"), count);
+        assert_eq!(show("web").count("c 1:11 r", "deny"), count);
     }
     container.kill();
     let shown = show("web");
-    assert_eq!((shown.runs().len(), shown.count("c 1:11 r", "denied")), (1, 3));
+    assert_eq!((shown.runs().len(), shown.count("c 1:11 r", "deny")), (1, 3));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_recording_that_cant_be_written_is_not_lost() {
 
     fs::remove_file(FILE).expect("it is there");
     devgate(&["gc"], "").success();
-    assert_eq!(show("web").count("c 1:11 r", "denied"), 1);
+    assert_eq!(show("web").count("c 1:11 r", "deny"), 1);
     assert_nothing_is_left();
 }
 
@@ -131,7 +131,7 @@ fn what_is_pinned_is_found_without_its_file() {
     container.kill();
     fs::remove_dir_all("/run/devgate/recordings").expect("it is there");
     devgate(&["gc"], "").success();
-    assert_eq!(show(&format!("cgroup-{id}")).count("c 1:11 r", "denied"), 1);
+    assert_eq!(show(&format!("cgroup-{id}")).count("c 1:11 r", "deny"), 1);
     assert_nothing_is_left();
 }
 
@@ -160,10 +160,10 @@ fn a_running_container_is_recorded_from_now_on_until_it_is_stopped() {
     );
     container.opener.verdict(&request("c 1:5 r"));
     let shown = show("c1");
-    assert_eq!((shown.count("c 1:11 r", "denied"), shown.count("c 1:5 r", "allowed")), (1, 1));
+    assert_eq!((shown.count("c 1:11 r", "deny"), shown.count("c 1:5 r", "allow")), (1, 1));
     assert_eq!(shown.runs()[0]["progress"], "stopped");
     let again = devgate(&["record", "stop", &cgroup], "");
-    assert!(again.failure().ends_with("is not being recorded"), "{again:?}");
+    assert!(again.failure().contains("is not being recorded"), "{again:?}");
     assert_nothing_is_left();
     devgate(&["record", "remove", "c1"], "").success();
     let run = devgate(&["record", "show", "c1"], "");

@@ -40,7 +40,7 @@ fn assert_recorded(name: &str, progress: &str) {
     let shown = show(name);
     assert_eq!(shown.runs()[0]["progress"], progress);
     for (request, verdict) in ASKED {
-        for (answer, word) in [(Verdict::Allow, "allowed"), (Verdict::Deny, "denied")] {
+        for (answer, word) in [(Verdict::Allow, "allow"), (Verdict::Deny, "deny")] {
             let count = if answer == verdict { 2 } else { 0 };
             assert_eq!(shown.count(request, word), count, "{request} {word}");
         }
@@ -62,7 +62,7 @@ fn the_next_container_adds_to_the_recording() {
         container.opener.verdict(&"c 1:5 r".parse().expect("a request"));
         container.kill();
         let shown = show("web");
-        assert_eq!((shown.runs().len(), shown.count("c 1:5 r", "allowed")), (runs, runs as u64));
+        assert_eq!((shown.runs().len(), shown.count("c 1:5 r", "allow")), (runs, runs as u64));
         assert_eq!(shown.runs()[runs - 1]["container"], id);
     }
     let list = devgate(&["record", "list"], "");

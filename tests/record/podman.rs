@@ -49,7 +49,7 @@ fn a_workload_runs_again_under_what_was_learnt_and_needs_all_of_it() {
         let before = run(&podman, &ALLOWED, STEPS);
         assert_answers(before.iter().map(String::as_str), STEPS);
         let shown = show(&podman, "web");
-        assert_eq!(shown.asked("denied"), [""; 0]);
+        assert_eq!(shown.asked("deny"), [""; 0]);
         assert_eq!(shown.runs()[0]["progress"], "ended");
         let flags = podman.devgate(&["record", "show", "web", "--format", "podman"]);
         let expected: Vec<String> =
@@ -61,8 +61,8 @@ fn a_workload_runs_again_under_what_was_learnt_and_needs_all_of_it() {
         let after = run(&podman, &strs(&flags), STEPS);
         assert_eq!(after, before);
         let again = show(&podman, "again");
-        assert_eq!(again.asked("denied"), [""; 0]);
-        assert_eq!(again.asked("allowed"), shown.asked("allowed"));
+        assert_eq!(again.asked("deny"), [""; 0]);
+        assert_eq!(again.asked("allow"), shown.asked("allow"));
 
         for (index, rule) in LEARNT.iter().enumerate() {
             let name = format!("without-{index}");
@@ -72,7 +72,7 @@ fn a_workload_runs_again_under_what_was_learnt_and_needs_all_of_it() {
             // Without /dev/null it may not even start.
             let mut session = podman.start(&[&["--rm"], &strs(&fewer)[..]].concat(), STEPS);
             session.finish();
-            let denied = show(&podman, &name).asked("denied");
+            let denied = show(&podman, &name).asked("deny");
             let (device, _) = rule.rsplit_once(' ').expect("a rule has access");
             assert!(!denied.is_empty(), "{rule} is not needed");
             assert!(denied.iter().all(|request| request.starts_with(device)), "{rule}: {denied:?}");
@@ -100,7 +100,7 @@ fn a_terminal_is_part_of_what_was_learnt() {
         let before = printed(&podman, "one");
         podman.command_succeeds(&["rm", "--force", "--time=0", "one"]);
         let shown = show(&podman, "tty");
-        let asked = shown.asked("allowed");
+        let asked = shown.asked("allow");
         assert!(asked.iter().any(|request| request.starts_with("c 136:")), "{asked:?}");
         let flags = podman.devgate(&["record", "show", "tty", "--format", "podman"]);
         assert!(flags.success().contains("--device-cgroup-rule 'c 136:* rw'\n"), "{flags:?}");
@@ -109,7 +109,7 @@ fn a_terminal_is_part_of_what_was_learnt() {
         start("two", &strs(&words(flags.text())));
         assert_eq!(printed(&podman, "two"), before);
         podman.command_succeeds(&["rm", "--force", "--time=0", "two"]);
-        assert_eq!(show(&podman, "again").asked("denied"), [""; 0]);
+        assert_eq!(show(&podman, "again").asked("deny"), [""; 0]);
     });
 }
 
@@ -127,7 +127,7 @@ fn a_device_of_the_host_comes_with_its_node() {
         assert_eq!(flags.success(), expected);
         record_as(&podman, "again", &["--default-devices=none"]);
         assert_eq!(run(&podman, &strs(&words(flags.text())), steps), before);
-        assert_eq!(show(&podman, "again").asked("denied"), [""; 0]);
+        assert_eq!(show(&podman, "again").asked("deny"), [""; 0]);
     });
 }
 
@@ -154,6 +154,6 @@ fn a_killed_container_or_conmon_loses_nothing() {
         let shown = show(&podman, "killed");
         assert_eq!(shown.runs().len(), 2);
         assert!(shown.runs().iter().all(|run| run["progress"] == "ended"));
-        assert_eq!(shown.count("c 1:5 r", "allowed"), 2);
+        assert_eq!(shown.count("c 1:5 r", "allow"), 2);
     });
 }

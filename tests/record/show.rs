@@ -90,6 +90,13 @@ fn a_comparison_names_rules_and_requests() {
     let json = devgate(&["record", "diff", "web", "-", "--json"], config);
     let json: Value = serde_json::from_str(json.text()).expect("JSON");
     assert_eq!(json["denied"].as_array().map(Vec::len), Some(3), "{json}");
+    let zero = &json["denied"][0];
+    let of = |key: &str| zero[key].clone();
+    assert_eq!(
+        [of("type"), of("major"), of("access"), of("recorded")],
+        ["c".into(), 1.into(), "r".into(), Value::from("allow")],
+        "{json}"
+    );
     let none = devgate(&["record", "diff", "web", "-", "--default-devices", "none"], config);
     assert!(!none.text().contains("base default"), "{none:?}");
 }

@@ -41,25 +41,29 @@ impl Shown {
     }
 
     /// The requests that were answered like this, without order.
-    pub fn asked(&self, answer: &str) -> Vec<String> {
+    pub fn asked(&self, verdict: &str) -> Vec<String> {
         let runs = self.runs().iter();
         let asked = runs.flat_map(|run| run["asked"].as_array().expect("requests"));
-        let mut texts: Vec<String> = asked
-            .filter(|asked| asked["answer"] == answer)
-            .map(|asked| asked["request"].as_str().expect("text").to_owned())
-            .collect();
+        let mut texts: Vec<String> =
+            asked.filter(|asked| asked["verdict"] == verdict).map(request_of).collect();
         texts.sort();
         texts.dedup();
         texts
     }
 
     /// How often a request was answered like this.
-    pub fn count(&self, request: &str, answer: &str) -> u64 {
+    pub fn count(&self, request: &str, verdict: &str) -> u64 {
         let runs = self.runs().iter();
         let asked = runs.flat_map(|run| run["asked"].as_array().expect("requests"));
-        let alike = asked.filter(|asked| asked["request"] == request && asked["answer"] == answer);
+        let alike =
+            asked.filter(|asked| request_of(asked) == request && asked["verdict"] == verdict);
         alike.map(|asked| asked["count"].as_u64().expect("a number")).sum()
     }
+}
+
+fn request_of(asked: &Value) -> String {
+    let text = |key: &str| asked[key].as_str().expect("text").to_owned();
+    format!("{} {}:{} {}", text("type"), asked["major"], asked["minor"], text("access"))
 }
 
 /// The words that a shell makes of flags.

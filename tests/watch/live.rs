@@ -245,6 +245,10 @@ fn without_rights_there_is_one_clear_line() {
     let run = Public::new().run(&["watch"], "");
     let line = run.failure();
     assert!(line.starts_with("watch needs root, or CAP_BPF, "), "{line}");
+    let run = Public::new().run(&["watch", "no-such-container"], "");
+    assert!(run.failure().starts_with("watch needs root, or CAP_BPF, "), "{run:?}");
+    let root = super::common::command::devgate(&["watch", "/sys/fs/cgroup"], "");
+    assert!(!root.failure().contains("needs root"), "{root:?}");
     let run = super::common::command::devgate(&["watch", "no-such-container"], "");
     let expected =
         "no container that runs has the name \"no-such-container\" or an id that begins with it";

@@ -128,6 +128,11 @@ fn it_is_sorted_and_ended_by_keys_and_follows_the_terminals_size() {
         "deny       program {program} (devgate) on its cgroup: deny a *:* rwm (devices[0])"
     );
     terminal.wait("the details", |screen| screen.contains(&cgroup) && screen.contains(&rule));
+    terminal.tmux(&["resize-window", "-x", "80", "-y", "12"]);
+    terminal.wait("a narrow terminal has container, device and rule", |screen| {
+        let has = |part: &str| screen.contains(part);
+        has("CONTAINER") && has("boxed") && has("c 10:229 /dev/fuse") && has("deny a *:* rwm")
+    });
     terminal.tmux(&["resize-window", "-x", "110", "-y", "12"]);
     let fits = |screen: &str| {
         let last = screen.trim_end().lines().last().unwrap_or_default();

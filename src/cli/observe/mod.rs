@@ -11,7 +11,7 @@ use devgate::errors::chain;
 use devgate::observe::Method;
 use serde::Serialize;
 
-use super::{Exit, complain};
+use super::{Exit, complain, who_lacks_rights};
 
 pub const HELP: &str = "\
 The observer is a device program that allows everything and counts each request with its verdict.
@@ -90,11 +90,12 @@ pub struct ShowStatus {
 }
 
 pub fn run(observe: &Observe, out: &mut Vec<u8>) -> anyhow::Result<Exit> {
-    match &observe.what {
+    let done = match &observe.what {
         What::Start(options) => run_start(options, out),
         What::Stop(options) => run_stop(options, out),
         What::Status(options) => status::run(options, out),
-    }
+    };
+    done.map_err(who_lacks_rights("observe needs root"))
 }
 
 #[derive(Serialize)]

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
+use devgate::device::Request;
 use devgate::names::Names;
 use devgate::policy::{Policy, Rule, Verdict};
-use devgate::recording::{Asked, Difference, Recorder, Refused, Unused, diff};
+use devgate::recording::{Answer, Asked, Difference, Recorder, Refused, Unused, diff};
 use serde::Serialize;
 
 use super::args::Diff;
@@ -35,12 +36,18 @@ struct UnusedRule {
 /// Asked for, and denied by the config.
 #[derive(Serialize)]
 struct DeniedRequest {
-    request: String,
+    #[serde(skip)]
+    request: Request,
+    #[serde(rename = "type")]
+    device_type: String,
+    major: u32,
+    minor: u32,
     device: Option<String>,
+    access: String,
     count: u64,
     commands: Vec<String>,
     /// What was answered when it was recorded.
-    recorded: &'static str,
+    recorded: Answer,
     /// The rules of the config that deny it; none if it has no rule for it.
     rules: Vec<String>,
 }
@@ -89,11 +96,15 @@ fn output(policy: &Policy, difference: &Difference, lost: u64) -> Output {
             format!("{}: {rule}", describe::origin(policy, index))
         };
         DeniedRequest {
-            request: request.to_string(),
+            request: *request,
+            device_type: request.device_type.to_string(),
+            major: request.major,
+            minor: request.minor,
             device: device.clone(),
+            access: request.access.to_string(),
             count: *count,
             commands: commands.clone(),
-            recorded: answer(refused.asked.answer),
+            recorded: refused.asked.answer,
             rules: rules.into_iter().map(place).collect(),
         }
     };
@@ -142,7 +153,8 @@ fn text(out: &mut Vec<u8>, output: &Output) -> io::Result<()> {
         };
         let device = describe::escaped(denied.device.as_deref().unwrap_or("-"));
         let commands = describe::escaped(&denied.commands.join(", "));
-        let DeniedRequest { request, count, recorded, .. } = denied;
+        let DeniedRequest { request, count, .. } = denied;
+        let (request, recorded) = (request.to_string(), answer(denied.recorded));
         let requests = if *count == 1 { "request" } else { "requests" };
         writeln!(
             out,

@@ -15,13 +15,12 @@ mod text;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use devgate::errors::chain;
 use devgate::observe::{Method, Size};
 use devgate::watch::{Notice, Watcher, Which, find};
 
-use super::{Exit, complain, describe};
+use super::{Exit, complain, describe, who_lacks_rights};
 
 pub const HELP: &str = "Keys of the table: q ends; t, c, d, o, p, n sort by time, container, device, command, pid, count\n\
 (again: the other way round); up and down select a line, whose details are shown below.\n\n\
@@ -31,6 +30,8 @@ Examples:\n\
 \x20 devgate watch\n\
 \x20 devgate watch 630b76a2f65f --all\n\
 \x20 devgate watch --json | jq -r '.container + \" \" + .device'";
+
+const NEEDS: &str = "watch needs root, or CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN";
 
 /// How often events are taken, keys are looked for, and new cgroups are covered.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -59,16 +60,22 @@ pub struct Watch {
 }
 
 pub fn run(watch: &Watch) -> anyhow::Result<Exit> {
-    let filter = find(&watch.what)?;
-    let size = Size { per_container: watch.rows, containers: watch.containers };
-    let which = if watch.all { Which::All } else { Which::Denied };
-    let watcher = Watcher::new(filter, which, size)
-        .context("watch needs root, or CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_SYS_ADMIN")?;
+    let watcher = watcher(watch).map_err(who_lacks_rights(NEEDS))?;
     match (watch.json, io::stdout().is_terminal()) {
         (true, _) => lines::run(watcher, json::Json::default()),
-        (false, false) => lines::run(watcher, text::Text::new(which)),
-        (false, true) => table::run(watcher, which),
+        (false, false) => lines::run(watcher, text::Text::new(which(watch))),
+        (false, true) => table::run(watcher, which(watch)),
     }
+}
+
+fn watcher(watch: &Watch) -> anyhow::Result<Watcher> {
+    let filter = find(&watch.what)?;
+    let size = Size { per_container: watch.rows, containers: watch.containers };
+    Ok(Watcher::new(filter, which(watch), size)?)
+}
+
+const fn which(watch: &Watch) -> Which {
+    if watch.all { Which::All } else { Which::Denied }
 }
 
 /// How verdicts are come by, in few words.

@@ -21,19 +21,20 @@ use crate::cli::ended::Ended;
 const DRAW: Duration = Duration::from_millis(200);
 
 /// Lines below the table for the details of the selected row.
-const DETAILS: u16 = 5;
+const DETAILS: u16 = 6;
 
-/// A column: its title, its width, and what it is sorted by.
-const COLUMNS: [(&str, Constraint, Option<Column>); 9] = [
-    ("TIME", Constraint::Length(8), Some(Column::Time)),
-    ("CONTAINER", Constraint::Fill(3), Some(Column::Container)),
-    ("DEVICE", Constraint::Length(24), Some(Column::Device)),
-    ("ACCESS", Constraint::Length(6), None),
-    ("COMMAND", Constraint::Length(15), Some(Column::Command)),
-    ("PID", Constraint::Length(7), Some(Column::Pid)),
-    ("COUNT", Constraint::Length(8), Some(Column::Count)),
-    ("PROGRAM", Constraint::Length(15), None),
-    ("RULE", Constraint::Fill(3), None),
+/// A column: its title, its width, what it is sorted by, and how wide a terminal has it: on a narrow
+/// one the container, the device and the rule come first. The details have the others.
+const COLUMNS: [(&str, Constraint, Option<Column>, u16); 9] = [
+    ("TIME", Constraint::Length(8), Some(Column::Time), 0),
+    ("CONTAINER", Constraint::Fill(6), Some(Column::Container), 0),
+    ("DEVICE", Constraint::Fill(7), Some(Column::Device), 0),
+    ("ACCESS", Constraint::Length(6), None, 0),
+    ("COMMAND", Constraint::Length(15), Some(Column::Command), 100),
+    ("PID", Constraint::Length(7), Some(Column::Pid), 110),
+    ("COUNT", Constraint::Length(8), Some(Column::Count), 0),
+    ("PROGRAM", Constraint::Length(15), None, 130),
+    ("RULE", Constraint::Fill(7), None, 0),
 ];
 
 /// What is drawn.
@@ -153,7 +154,7 @@ impl View {
         frame.render_widget(self.title(watcher), top);
         self.page = usize::from(middle.height.saturating_sub(1)).max(1);
         self.state.select(self.place());
-        let table = self.table(watcher);
+        let table = self.table(watcher, middle.width);
         frame.render_stateful_widget(table, middle, &mut self.state);
         if let Some(entry) = self.selected.and_then(|key| watcher.entry(&key)) {
             frame.render_widget(self.details(entry), below);
@@ -170,7 +171,11 @@ impl View {
             Which::Denied => "denied",
             Which::All => "asked for",
         };
-        let mut text = format!("devgate watch: {} kinds of requests {what}", self.keys.len());
+        let kinds = match self.keys.len() {
+            1 => "1 kind of request".to_owned(),
+            count => format!("{count} kinds of requests"),
+        };
+        let mut text = format!("devgate watch: {kinds} {what}");
         match watcher.lost() {
             0 => {}
             lost => text += &format!(", {lost} requests not counted"),
@@ -179,7 +184,7 @@ impl View {
         Line::styled(text, Modifier::BOLD)
     }
 
-    fn table(&mut self, watcher: &Watcher) -> Table<'static> {
+    fn table(&mut self, watcher: &Watcher, width: u16) -> Table<'static> {
         // What is not seen need not be put into words.
         let from = self.state.offset().min(self.place().unwrap_or(usize::MAX));
         let to = from.max(self.place().unwrap_or(0)) + self.page + 1;
@@ -188,17 +193,16 @@ impl View {
             let entry = watcher
                 .entry(key)
                 .filter(|_| (from.saturating_sub(self.page)..to).contains(&place));
-            rows.push(
-                entry.map(|entry| row(entry, self.which, &mut self.devices)).unwrap_or_default(),
-            );
+            let row = entry.map(|entry| row(entry, self.which, &mut self.devices, width));
+            rows.push(row.unwrap_or_default());
         }
-        let header = COLUMNS.map(|(title, _, column)| {
+        let header = columns(width).map(|(title, _, column, _)| {
             let arrow = if self.sort.reverse { "▼" } else { "▲" };
-            let sorted = column == Some(self.sort.column);
-            Cell::from(if sorted { format!("{title}{arrow}") } else { title.to_owned() })
+            let sorted = *column == Some(self.sort.column);
+            Cell::from(if sorted { format!("{title}{arrow}") } else { (*title).to_owned() })
         });
         let header = Row::new(header).style(Style::new().add_modifier(Modifier::REVERSED));
-        Table::new(rows, COLUMNS.map(|(_, width, _)| width))
+        Table::new(rows, columns(width).map(|(_, width, ..)| *width))
             .header(header)
             .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED))
     }
@@ -206,11 +210,19 @@ impl View {
     /// The selected row, nothing cut off.
     fn details(&mut self, entry: &Entry) -> Paragraph<'static> {
         let container = entry.place.as_ref().ok().and_then(|place| place.container.clone());
-        let id = container.map(|container| container.id.clone());
+        let id = container.map(|it| match &it.name {
+            Some(name) => format!("{} {name}", it.id),
+            None => it.id.clone(),
+        });
         let cgroup = entry.place.as_ref().map(|place| place.cgroup.display().to_string());
         let escaped = super::describe::escaped;
+        let asker = match &entry.by {
+            Some(_) => format!("{} ({})", shown::command(entry), shown::pid(entry)),
+            None => shown::NONE.to_owned(),
+        };
         let lines = [
             format!("container  {}", id.map_or(shown::NONE.to_owned(), |id| escaped(&id))),
+            format!("command    {asker}"),
             format!("cgroup     {}", escaped(&cgroup.unwrap_or_else(|why| why.to_string()))),
             format!("{:10} {}", shown::verdict(entry.key.verdict), shown::reason(entry)),
         ];
@@ -223,12 +235,19 @@ fn help() -> Line<'static> {
     Line::raw(format!("q quit   sort: {}   ↑↓ details", sorts.join(", ")))
 }
 
-fn row(entry: &Entry, which: Which, devices: &mut Devices) -> Row<'static> {
+/// The columns of a terminal as wide as this.
+fn columns(
+    width: u16,
+) -> impl Iterator<Item = &'static (&'static str, Constraint, Option<Column>, u16)> {
+    COLUMNS.iter().filter(move |(.., from)| width >= *from)
+}
+
+fn row(entry: &Entry, which: Which, devices: &mut Devices, width: u16) -> Row<'static> {
     let rule = match which {
         Which::Denied => shown::rule(entry),
         Which::All => format!("{}: {}", shown::verdict(entry.key.verdict), shown::rule(entry)),
     };
-    Row::new([
+    let cells = [
         clock::time_of_day(entry.last),
         shown::container(&entry.place),
         shown::device(entry, devices),
@@ -238,5 +257,7 @@ fn row(entry: &Entry, which: Which, devices: &mut Devices) -> Row<'static> {
         entry.count.to_string(),
         shown::program(entry),
         rule,
-    ])
+    ];
+    let shown = COLUMNS.iter().zip(cells).filter(|((.., from), _)| width >= *from);
+    Row::new(shown.map(|(_, cell)| cell))
 }
