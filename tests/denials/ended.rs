@@ -7,6 +7,7 @@ use devgate::denials::{Certainty, Denied, Tidier, Wanted, report, start, status,
 use devgate::observe::{OBSERVE, Observer};
 
 use crate::common::cgroup::TestCgroup;
+use crate::common::engine::eventually;
 use crate::common::opener::{Opener, serve_if_child};
 use crate::common::own::isolate;
 use crate::common::require;
@@ -121,6 +122,11 @@ fn gc_keeps_what_a_container_was_denied_before_it_removes_its_record() {
     assert_eq!(world.counts(), before);
     assert_eq!(before[0].0, "c1");
     world.sh("devgate observe stop");
+    // The kernel ends a link a moment after its cgroup is removed.
+    eventually("gc removes the pin", || {
+        world.sh("devgate gc > /dev/null; ls /sys/fs/bpf/devgate | grep -c '^[0-9]' || true")
+            == "0\n"
+    });
     world.assert_nothing_left();
 }
 

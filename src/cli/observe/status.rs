@@ -94,7 +94,7 @@ fn tell_status(status: &Status, memory: Memory, out: &mut Vec<u8>) -> io::Result
         "rows: {} of {} ({} for each container)",
         fill.rows, fill.most_rows, status.size.per_container
     )?;
-    writeln!(out, "containers with rows: {} of {}", fill.rooms, fill.most_rooms)?;
+    writeln!(out, "containers with a room: {} of {}", fill.rooms, fill.most_rooms)?;
     writeln!(out, "ended containers that were denied something: {}", status.ended)?;
     writeln!(out, "lost requests: {}", lost(status))?;
     writeln!(out, "memory: {} now, {} when full", mib(memory.now), mib(memory.full))
