@@ -170,7 +170,9 @@ fn refuse(covered: &mut Covered) -> Result<(), StandingError> {
 /// Something is left; a further stop goes on.
 pub fn stop() -> Result<bool, StandingError> {
     let run = RunDir::existing(Path::new(RUN_DIR))?;
-    if run.is_none() && PinDir::existing(Path::new(PINS))?.is_none() {
+    // A start takes its turn first.
+    let was_started = run.as_ref().is_some_and(Turn::was_ever_taken);
+    if !was_started && PinDir::existing(Path::new(PINS))?.is_none() {
         return Ok(false);
     }
     let run = match run {

@@ -21,6 +21,11 @@ pub(super) struct Turn {
 }
 
 impl Turn {
+    /// Whether anybody has had it since the machine was started.
+    pub fn was_ever_taken(run: &RunDir) -> bool {
+        run.path().join(FILE).exists()
+    }
+
     /// Waits for it, for as long as `most`.
     pub fn wait(run: &RunDir, most: Duration) -> Result<Turn, StandingError> {
         let file = run.file(FILE)?;
