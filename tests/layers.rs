@@ -141,7 +141,6 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "guard",
         &[
-            "analyze",
             "bpf",
             "bpffs",
             "cgroup",

@@ -3,7 +3,6 @@
 use std::os::fd::AsFd;
 
 use super::decide::{Identity, Maker, Seen};
-use crate::analyze::Budget;
 use crate::bpf::{self, Op};
 use crate::cgroup::Cgroup;
 use crate::hold::{HoldError, Pins};
@@ -20,6 +19,7 @@ pub(super) fn look<'a>(
     policy: &Policy,
     ours: Option<ProgId>,
 ) -> Result<(Vec<Attached>, Seen), QueryError> {
+    let symbols = Symbols::default();
     let mut lists = Vec::new();
     let mut known: Vec<(ProgId, Identity)> = Vec::new();
     known.extend(ours.map(|id| (id, Identity::Policy)));
@@ -29,7 +29,7 @@ pub(super) fn look<'a>(
         for &id in &attached.ids {
             let identity = match known.iter().find(|(other, _)| *other == id) {
                 Some((_, identity)) => identity.clone(),
-                None => identify(id, policy),
+                None => identify(id, policy, &symbols),
             };
             known.push((id, identity.clone()));
             match place {
@@ -50,11 +50,12 @@ pub(super) fn linked(pins: Option<&Pins>, cgroup_id: u64) -> Result<Option<ProgI
 
 /// A program is the policy if it is proven to be, whatever its name. One that calls helpers is
 /// not: it could set the return value of others, which is no part of the proof.
-fn identify(id: ProgId, policy: &Policy) -> Identity {
+fn identify(id: ProgId, policy: &Policy, symbols: &Symbols) -> Identity {
     let unknown = Maker { generator: None, name: String::new() };
     let Ok(program) = Program::by_id(id) else { return Identity::Other(unknown) };
-    let code = program.insns().map(bpf::Program::new).ok();
-    if program.is_named_observer() && looks_on(code.as_ref()) {
+    let insns = program.insns();
+    let code = insns.as_ref().ok().map(|insns| bpf::Program::new(insns.clone()));
+    if program.is_named_observer() && Meaning::of_attached(&program, insns, symbols).looks_on() {
         return Identity::Observer;
     }
     let generator = Generator::of(&program.name, code.as_ref());
@@ -62,13 +63,6 @@ fn identify(id: ProgId, policy: &Policy) -> Identity {
         Some(Ok(_)) => Identity::Policy,
         Some(Err(_)) | None => Identity::Other(Maker { generator, name: program.name }),
     }
-}
-
-/// Where the kernel hides what the program does, its name is believed
-/// ([`Program::is_named_observer`]).
-fn looks_on(code: Option<&bpf::Program>) -> bool {
-    let Some(code) = code else { return true };
-    Meaning::of(code.clone(), &Symbols::default(), Budget::REPORT).of_observer().looks_on()
 }
 
 fn calls(code: &bpf::Program) -> bool {

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::meaning::{Code, code};
 use super::summary::{Mark, Summary};
 use super::{InspectError, Links, Meaning, Opaque};
 use crate::analyze::{Budget, explore};
@@ -101,9 +102,8 @@ struct Own {
 
 struct Lister<'l> {
     links: &'l Links,
-    /// What programs do, by tag and length, and whether they have an observer's name: most
-    /// containers have the same.
-    known: HashMap<([u8; 8], usize, bool), Rc<Known>>,
+    /// What programs do: most containers have the same.
+    known: HashMap<Code, Rc<Known>>,
     symbols: Symbols,
     default: Option<Table>,
     listed: Vec<Listed>,
@@ -171,24 +171,15 @@ impl Lister<'_> {
     }
 
     fn meaning(&mut self, program: &Program) -> Rc<Known> {
-        let key = (program.tag, program.insn_count, program.is_named_observer());
+        let key = code(program);
         if let Some(known) = self.known.get(&key) {
             return Rc::clone(known);
         }
-        let (meaning, read) = match program.insns() {
-            Ok(insns) => {
-                let code = bpf::Program::new(insns);
-                (Meaning::of(code, &self.symbols, Budget::REPORT), true)
-            }
-            Err(error) => (Meaning::unread(&error), false),
-        };
-        let meaning = match program.is_named_observer() {
-            true => meaning.of_observer(),
-            false => meaning,
-        };
+        let meaning = Meaning::of_attached(program, program.insns(), &self.symbols);
+        let is_read = meaning.program.is_some();
         let may_set_retval = meaning.retval.is_some();
         let known = Rc::new(Known { answers: meaning.answers, may_set_retval });
-        if read {
+        if is_read {
             self.known.insert(key, Rc::clone(&known));
         }
         known

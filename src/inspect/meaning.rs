@@ -3,9 +3,9 @@
 use thiserror::Error;
 
 use crate::analyze::{AnalyzeError, Budget, explore};
-use crate::bpf::{self, Helpers, retval_call};
+use crate::bpf::{self, Helpers, Insn, retval_call};
 use crate::decode::{Answers, DecodeError, Decoded, decode};
-use crate::kernel::{ProgramError, RetvalReason};
+use crate::kernel::{Program, ProgramError, RetvalReason};
 
 /// Why a program is not decoded.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -19,6 +19,15 @@ pub enum Opaque {
     /// Its answers are no list of rules.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+/// What tells a program's meaning: its tag, how many instructions it has, and whether it has an
+/// observer's name.
+pub(super) type Code = ([u8; 8], usize, bool);
+
+/// That of a program.
+pub(super) fn code(program: &Program) -> Code {
+    (program.tag, program.insn_count, program.is_named_observer())
 }
 
 /// What a program does, as far as it can be told.
@@ -55,9 +64,22 @@ impl Meaning {
         all && self.retval.is_none()
     }
 
-    /// Of a program with an observer's name ([`crate::kernel::Program::is_named_observer`]): what
-    /// the kernel hides of it is no more than looking on.
-    pub fn of_observer(self) -> Meaning {
+    /// Of a program of the kernel's that somebody attached, with its instructions or why there are
+    /// none to see.
+    pub fn of_attached(
+        program: &Program,
+        insns: Result<Vec<Insn>, ProgramError>,
+        helpers: &dyn Helpers,
+    ) -> Meaning {
+        let meaning = match insns {
+            Ok(insns) => Meaning::of(bpf::Program::new(insns), helpers, Budget::REPORT),
+            Err(error) => Meaning::unread(&error),
+        };
+        if program.is_named_observer() { meaning.of_observer() } else { meaning }
+    }
+
+    /// Of a program with an observer's name: what the kernel hides of it is no more than looking on.
+    fn of_observer(self) -> Meaning {
         if !self.retval.as_ref().is_some_and(RetvalReason::is_hidden) {
             return self;
         }
@@ -66,7 +88,7 @@ impl Meaning {
         Meaning { program: self.program, answers: Ok(answers), decoded, retval: None }
     }
 
-    pub(super) fn unread(error: &ProgramError) -> Meaning {
+    fn unread(error: &ProgramError) -> Meaning {
         let opaque = Opaque::Unread(error.to_string());
         let retval = Some(RetvalReason::Unseen(error.to_string()));
         Meaning { program: None, answers: Err(opaque.clone()), decoded: Err(opaque), retval }

@@ -4,20 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::rc::{Rc, Weak};
 
+use super::meaning::{Code, code};
 use super::{
     Attachment, Generator, InspectError, Inspection, Level, Links, Meaning, Place, failed,
 };
-use crate::analyze::Budget;
-use crate::bpf;
 use crate::cgroup::Cgroup;
 use crate::kernel::{AttachFlags, Attached, ProgId, Program, Symbols, query, query_effective};
 
 /// Looks at one cgroup while its programs keep going.
 const LOOKS: usize = 32;
-
-/// What tells a program's instructions: its tag, and how many there are; and whether it has an
-/// observer's name.
-type Code = ([u8; 8], usize, bool);
 
 /// Reads what is attached to cgroups, and finds out what each program does, once.
 #[derive(Debug)]
@@ -123,18 +118,18 @@ impl<'l> Reader<'l> {
     }
 
     fn meaning(&mut self, program: &Program) -> Result<Rc<Meaning>, InspectError> {
-        let code = (program.tag, program.insn_count, program.is_named_observer());
+        let code = code(program);
         if let Some(known) = self.meanings.get(&code).and_then(Weak::upgrade) {
             return Ok(known);
         }
         let insns = match program.insns() {
-            Ok(insns) => insns,
             Err(error) if error.is_gone() => return Err(error.into()),
-            Err(error) => return Ok(Rc::new(as_named(program, Meaning::unread(&error)))),
+            insns => insns,
         };
-        let meaning = Meaning::of(bpf::Program::new(insns), &*self.symbols, Budget::REPORT);
-        let meaning = Rc::new(as_named(program, meaning));
-        self.meanings.insert(code, Rc::downgrade(&meaning));
+        let meaning = Rc::new(Meaning::of_attached(program, insns, &*self.symbols));
+        if meaning.program.is_some() {
+            self.meanings.insert(code, Rc::downgrade(&meaning));
+        }
         Ok(meaning)
     }
 
@@ -159,10 +154,6 @@ impl<'l> Reader<'l> {
         let listed = held.is_none() && cgroup.is_some();
         Ok(Attachment { program, generator, held, listed, runs, meaning })
     }
-}
-
-fn as_named(program: &Program, meaning: Meaning) -> Meaning {
-    if program.is_named_observer() { meaning.of_observer() } else { meaning }
 }
 
 /// The first place of the program that runs and was not counted yet. Of a cgroup that has
