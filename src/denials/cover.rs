@@ -35,13 +35,13 @@ pub(super) fn top_level() -> Result<Vec<PathBuf>, StandingError> {
 /// Attaches the observer to each of these that it is not attached to. One that is removed meanwhile
 /// is left out, as is one whose requests the observer sees already.
 pub(super) fn cover(observer: &mut Observer, cgroups: &[PathBuf]) -> Covered {
-    let mut covered = Covered::default();
+    let (mut covered, mut naming) = (Covered::default(), Naming::default());
     for path in cgroups {
         let outcome = Cgroup::open(path).map_err(ObserveError::from);
         match outcome.and_then(|cgroup| observer.observe(cgroup)) {
             Ok(true) => {
                 covered.new.push(path.clone());
-                if let Err(error) = make_rooms(observer, path) {
+                if let Err(error) = make_rooms(observer, path, &mut naming) {
                     covered.failed.push((path.clone(), error));
                 }
             }
@@ -53,8 +53,12 @@ pub(super) fn cover(observer: &mut Observer, cgroups: &[PathBuf]) -> Covered {
 }
 
 /// Makes rooms for the containers that run there.
-fn make_rooms(observer: &Observer, cgroup: &Path) -> Result<(), StandingError> {
-    let running = running(cgroup, &mut Naming::default())?;
+fn make_rooms(
+    observer: &Observer,
+    cgroup: &Path,
+    naming: &mut Naming,
+) -> Result<(), StandingError> {
+    let running = running(cgroup, naming)?;
     Ok(observer.make_rooms(running.iter().map(|container| container.cgroup_id))?)
 }
 

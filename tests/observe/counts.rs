@@ -139,14 +139,7 @@ fn an_observer_ends_with_its_owner() {
     let observer = scene.observer(Size::default());
     assert_eq!(scene.top.ids(), [observer.program_id()]);
     drop(observer);
-    // The kernel takes links off a moment later.
-    for _ in 0..100 {
-        if scene.top.ids().is_empty() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("it is attached still");
+    scene.assert_ends();
 }
 
 #[test]

@@ -37,6 +37,18 @@ impl Scene {
         id(&self.container)
     }
 
+    /// The observer goes: the kernel takes links off a moment after their last owner is gone.
+    #[track_caller]
+    fn assert_ends(&self) {
+        for _ in 0..100 {
+            if self.top.ids().is_empty() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("it is attached still");
+    }
+
     fn observer(&self, size: Size) -> Observer {
         let events = WithEvents::Yes;
         let task = Task { requests: Requests::All, size, events, ..Task::default() };

@@ -67,13 +67,7 @@ fn a_pinned_observer_goes_on_and_is_found_again() {
     assert!(Observer::unpin(&dir).unwrap());
     assert!(!Observer::unpin(&dir).unwrap());
     assert_eq!(fs::read_dir(bpffs.path().join("devgate")).unwrap().count(), 0);
-    for _ in 0..100 {
-        if scene.top.ids().is_empty() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("it is attached still");
+    scene.assert_ends();
 }
 
 #[test]

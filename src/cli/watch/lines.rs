@@ -1,12 +1,13 @@
 //! One line for each entry that is new or goes on, to standard output.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use devgate::watch::{Entry, Happened, Watcher};
 
 use super::output::{Output, Woken};
 use super::pace::Pace;
-use super::{Exit, GLANCE, READ, complain, method, warn};
+use super::rhythm::Rhythm;
+use super::{Exit, GLANCE, complain, method, warn};
 use crate::cli::ended::Ended;
 
 /// How lines are written.
@@ -29,16 +30,9 @@ pub fn run(mut watcher: Watcher, mut format: impl Format) -> anyhow::Result<Exit
     if let Some(header) = format.header() {
         output.print(&header);
     }
-    let mut next_read = Instant::now();
+    let mut rhythm = Rhythm::new();
     loop {
-        let now = Instant::now();
-        let mut happened = Vec::new();
-        if now >= next_read {
-            watcher.read(&mut happened)?;
-            next_read = Instant::now() + pause(now.elapsed());
-        } else {
-            watcher.glance(&mut happened)?;
-        }
+        let happened = rhythm.happened(&mut watcher)?;
         warn(&watcher.notices());
         print(&happened, &watcher, &mut pace, &mut output, &mut format);
         if output.wait(GLANCE, &ended)? == Woken::End {
@@ -53,11 +47,6 @@ pub fn run(mut watcher: Watcher, mut format: impl Format) -> anyhow::Result<Exit
     }
     output.finish()?;
     Ok(Exit::Success)
-}
-
-/// Where there is much to read, it is read less often: a tenth of the time at most.
-pub fn pause(reading: Duration) -> Duration {
-    READ.max(10 * reading)
 }
 
 fn print(

@@ -7,6 +7,7 @@ mod keys;
 mod lines;
 mod output;
 mod pace;
+mod rhythm;
 mod rows;
 mod shown;
 mod table;

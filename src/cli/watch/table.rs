@@ -12,7 +12,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table, TableState, Wrap};
 
 use super::devices::Devices;
 use super::keys::{Action, SORTS, action};
-use super::lines::pause;
+use super::rhythm::Rhythm;
 use super::rows::{Column, Sort, sorted};
 use super::{Exit, GLANCE, clock, method, notice, shown};
 use crate::cli::ended::Ended;
@@ -68,16 +68,10 @@ fn watch(
     terminal: &mut ratatui::DefaultTerminal,
 ) -> anyhow::Result<()> {
     let mut view = View::new(which);
-    let (mut next_read, mut next_draw, mut changed) = (Instant::now(), Instant::now(), true);
+    let (mut rhythm, mut next_draw, mut changed) = (Rhythm::new(), Instant::now(), true);
     loop {
         let now = Instant::now();
-        let mut happened = Vec::new();
-        if now >= next_read {
-            watcher.read(&mut happened)?;
-            next_read = Instant::now() + pause(now.elapsed());
-        } else {
-            watcher.glance(&mut happened)?;
-        }
+        let happened = rhythm.happened(watcher)?;
         let notices = watcher.notices();
         changed |= !happened.is_empty() || !notices.is_empty();
         view.last_notice = notices.last().map(notice).or(view.last_notice.take());
